@@ -1,0 +1,31 @@
+//! What nfscope says happened: plain values, no I/O.
+//!
+//! One [`Event`] is one line of `--json` output. Collectors fill in what the
+//! kernel told them, `resolve` steps add names and texts, sinks only read.
+//! A field that is not known is `None` (absent in JSON), never a default.
+
+mod cause;
+mod drop;
+mod notice;
+mod packet;
+
+pub use cause::{
+    Backend, Cause, ChainRef, Family, Freed, KernelDrop, NftPolicy, NftRule, NftVerdict,
+};
+pub use drop::Drop;
+pub use notice::{LossPlace, Lost, Notice};
+pub use packet::{Arp, Device, Icmp, Ip, Link, Netns, Packet, Ports, Process, Tcp, Transport, Vlan};
+
+use serde::{Deserialize, Serialize};
+
+/// One line of the event stream.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Event {
+    /// A packet that was dropped.
+    Drop(Box<Drop>),
+    /// Events that did not reach the reader, counted where they were lost.
+    Lost(Lost),
+    /// Something the reader should know about the stream itself.
+    Notice(Notice),
+}

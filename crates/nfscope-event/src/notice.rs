@@ -1,0 +1,40 @@
+//! Facts about the stream itself.
+
+use serde::{Deserialize, Serialize};
+
+/// Where events were lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LossPlace {
+    /// The ring buffer was full: whole events are missing.
+    Ring,
+    /// The kernel skipped the program because it was already running on the
+    /// CPU: whole events are missing.
+    Nested,
+    /// The rule was seen but its note was overwritten before the packet was
+    /// freed: the event is there, without its rule.
+    Attribution,
+    /// The kernel's netlink socket overran: rules are missing.
+    Netlink,
+}
+
+/// Lost events, counted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lost {
+    /// Time when the loss was noticed, nanoseconds since the Unix epoch.
+    pub time_ns: u64,
+    /// Where.
+    pub place: LossPlace,
+    /// How many since the last such event.
+    pub count: u64,
+}
+
+/// A sentence about the stream: a backend that was refused, text that cannot
+/// be had.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    /// Time, nanoseconds since the Unix epoch.
+    pub time_ns: u64,
+    /// One sentence for a person.
+    pub text: String,
+}
