@@ -1,0 +1,2 @@
+//! The running kernel as data: its types (BTF), module files, symbols, machine code, jump labels, and
+//! the locator that finds probe points inside functions without debug information.
