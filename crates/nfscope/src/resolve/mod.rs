@@ -1,0 +1,1 @@
+//! Steps that add names and texts to an event.
