@@ -1,2 +1,5 @@
 //! The running kernel as data: its types (BTF), module files, symbols, machine code, jump labels, and
 //! the locator that finds probe points inside functions without debug information.
+
+pub mod btf;
+pub mod layout;

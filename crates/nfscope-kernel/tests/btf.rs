@@ -1,0 +1,192 @@
+//! The BTF reader on small blobs made here, and on garbage.
+
+use std::sync::Arc;
+
+use nfscope_kernel::btf::{Btf, BtfError};
+use proptest::prelude::*;
+
+/// Makes BTF blobs record by record; strings start behind those of a base.
+struct Maker {
+    types: Vec<u8>,
+    strings: Vec<u8>,
+    base_strings: u32,
+}
+
+const STRUCT: u32 = 4;
+const UNION: u32 = 5;
+
+impl Maker {
+    fn new() -> Self {
+        Self { types: Vec::new(), strings: vec![0], base_strings: 0 }
+    }
+
+    fn split(base_strings: u32) -> Self {
+        Self { types: Vec::new(), strings: Vec::new(), base_strings }
+    }
+
+    fn string(&mut self, text: &str) -> u32 {
+        if text.is_empty() {
+            return 0;
+        }
+        let at = self.base_strings + self.strings.len() as u32;
+        self.strings.extend_from_slice(text.as_bytes());
+        self.strings.push(0);
+        at
+    }
+
+    fn words(&mut self, words: &[u32]) {
+        words.iter().for_each(|w| self.types.extend_from_slice(&w.to_le_bytes()));
+    }
+
+    fn record(&mut self, name: &str, kind: u32, flag: bool, vlen: u32, size: u32) {
+        let name = self.string(name);
+        self.words(&[name, u32::from(flag) << 31 | kind << 24 | vlen, size]);
+    }
+
+    fn int(&mut self, name: &str, size: u32) {
+        self.record(name, 1, false, 0, size);
+        self.words(&[size * 8]);
+    }
+
+    /// Members: name, type, bit offset, bit-field width.
+    fn composite(&mut self, kind: u32, name: &str, size: u32, members: &[(&str, u32, u32, u32)]) {
+        let flag = members.iter().any(|m| m.3 != 0);
+        self.record(name, kind, flag, members.len() as u32, size);
+        for (member, id, bits, width) in members {
+            let member = self.string(member);
+            self.words(&[member, *id, width << 24 | bits]);
+        }
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        let mut out = vec![0x9f, 0xeb, 1, 0];
+        let (types, strings) = (self.types.len() as u32, self.strings.len() as u32);
+        for word in [24, 0, types, types, strings] {
+            out.extend_from_slice(&u32::to_le_bytes(word));
+        }
+        out.extend_from_slice(&self.types);
+        out.extend_from_slice(&self.strings);
+        out
+    }
+}
+
+/// 1 u32, 2 inner { a }, 3 anonymous union { b }, 4 outer, 5 const u32, 6 pointer to const u32,
+/// 7 prototype (6 x, 4 y), 8 function f, 9 enum, 10 enum64, 11 pointer to 7, 12 typedef of 11
+fn sample() -> Maker {
+    let mut m = Maker::new();
+    m.int("u32", 4);
+    m.composite(STRUCT, "inner", 8, &[("a", 1, 0, 0), ("c", 1, 32, 0)]);
+    m.composite(UNION, "", 4, &[("b", 1, 0, 0)]);
+    let outer = [
+        ("first", 1, 0, 0),
+        ("", 3, 32, 0),
+        ("in", 2, 64, 0),
+        ("low", 1, 128, 5),
+        ("high", 1, 133, 27),
+    ];
+    m.composite(STRUCT, "outer", 24, &outer);
+    m.record("", 10, false, 0, 1);
+    m.record("", 2, false, 0, 5);
+    m.record("", 13, false, 2, 0);
+    let (x, y) = (m.string("x"), m.string("y"));
+    m.words(&[x, 6, y, 4]);
+    m.record("f", 12, false, 0, 7);
+    m.record("colour", 6, true, 2, 4);
+    let (red, blue) = (m.string("RED"), m.string("BLUE"));
+    m.words(&[red, -1i32 as u32, blue, 7]);
+    m.record("wide", 19, false, 1, 8);
+    let huge = m.string("HUGE");
+    m.words(&[huge, 1, 2]);
+    m.record("", 2, false, 0, 7);
+    m.record("btf_trace_f", 8, false, 0, 11);
+    m
+}
+
+#[test]
+fn members_through_nested_and_anonymous_structs() {
+    let btf = Btf::parse(sample().bytes()).unwrap();
+    assert_eq!(btf.struct_size("outer"), Some(24));
+    assert_eq!(btf.offset("outer", "b"), Some(4));
+    assert_eq!(btf.offset("outer", "in.c"), Some(12));
+    let high = btf.member("outer", "high").unwrap();
+    assert_eq!(
+        (high.byte_offset, high.bit_offset, high.bit_size, high.bitfield),
+        (16, 5, 27, true)
+    );
+    assert_eq!(btf.offset("outer", "high"), None, "a bit field has no byte offset");
+    assert_eq!(btf.member("outer", "in.nothing"), None);
+    assert_eq!(btf.member("outer", "first.a"), None);
+    assert!(!btf.has_struct("u32"));
+}
+
+#[test]
+fn prototypes_and_enums() {
+    let btf = Btf::parse(sample().bytes()).unwrap();
+    let expected = vec![
+        ("x".to_owned(), "const u32 *".to_owned()),
+        ("y".to_owned(), "struct outer".to_owned()),
+    ];
+    assert_eq!(btf.func_params("f"), Some(expected.clone()));
+    assert_eq!(btf.func_params("btf_trace_f"), Some(expected));
+    assert_eq!(
+        btf.enum_values("colour"),
+        Some(vec![("RED".to_owned(), -1), ("BLUE".to_owned(), 7)])
+    );
+    assert_eq!(btf.enum_values("wide"), Some(vec![("HUGE".to_owned(), 0x2_0000_0001)]));
+}
+
+#[test]
+fn a_module_prefers_its_own_struct_and_falls_back_to_the_kernels() {
+    let base = sample();
+    let base_strings = base.strings.len() as u32;
+    let mut module = Maker::split(base_strings);
+    // The module's first id follows the base's last (12); it refers to the base's u32.
+    module.composite(STRUCT, "inner", 16, &[("a", 1, 64, 0)]);
+    module.composite(STRUCT, "own", 20, &[("pad", 1, 0, 0), ("in", 13, 32, 0)]);
+    let base = Arc::new(Btf::parse(base.bytes()).unwrap());
+    let btf = Btf::parse_split(module.bytes(), base).unwrap();
+    assert_eq!(btf.offset("inner", "a"), Some(8));
+    assert_eq!(btf.offset("own", "in.a"), Some(12));
+    assert_eq!(btf.offset("outer", "in.a"), Some(8), "the base's outer holds the base's inner");
+    assert_eq!(btf.func_params("f").map(|p| p.len()), Some(2));
+}
+
+#[test]
+fn a_newer_kind_is_refused_by_name() {
+    let mut m = Maker::new();
+    m.record("", 25, false, 0, 0);
+    assert!(matches!(Btf::parse(m.bytes()), Err(BtfError::UnknownKind { kind: 25, .. })));
+}
+
+fn ask_everything(btf: &Btf) {
+    for name in ["outer", "inner", "f", "btf_trace_f", "colour", "wide", "u32", ""] {
+        let _ = (btf.struct_size(name), btf.func_params(name), btf.enum_values(name));
+        for path in ["first", "b", "in.c", "in.a.b", "high", ""] {
+            let _ = btf.member(name, path);
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn random_bytes_do_not_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        if let Ok(btf) = Btf::parse(bytes) {
+            ask_everything(&btf);
+        }
+    }
+
+    #[test]
+    fn a_damaged_blob_does_not_panic(changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6)) {
+        let mut bytes = sample().bytes();
+        for (at, value) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = value;
+        }
+        if let Ok(btf) = Btf::parse(bytes.clone()) {
+            ask_everything(&btf);
+            if let Ok(split) = Btf::parse_split(bytes, Arc::new(btf)) {
+                ask_everything(&split);
+            }
+        }
+    }
+}
