@@ -5,6 +5,7 @@
 //! A field that is not known is `None` (absent in JSON), never a default.
 
 mod cause;
+pub mod decode;
 mod drop;
 mod notice;
 mod packet;
@@ -14,7 +15,9 @@ pub use cause::{
 };
 pub use drop::Drop;
 pub use notice::{LossPlace, Lost, Notice};
-pub use packet::{Arp, Device, Icmp, Ip, Link, Netns, Packet, Ports, Process, Tcp, Transport, Vlan};
+pub use packet::{
+    Arp, Device, Icmp, Ip, Link, Netns, Packet, Ports, Process, Tcp, Transport, Vlan,
+};
 
 use serde::{Deserialize, Serialize};
 

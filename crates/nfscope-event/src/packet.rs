@@ -146,20 +146,25 @@ pub enum Transport {
     Icmpv6(Icmp),
 }
 
-/// A TCP header.
+/// A TCP header. Behind the ports everything may be cut off.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tcp {
     /// Ports.
     #[serde(flatten)]
     pub ports: Ports,
-    /// Flags as tcpdump writes them: `S`, `S.`, `F.`, `R`, `P.`, `.`.
-    pub flags: String,
+    /// Flags as tcpdump writes them: `S`, `S.`, `F.`, `R`, `P.`, `.`, `none`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flags: Option<String>,
     /// Sequence number.
-    pub seq: u32,
-    /// Acknowledgement number.
-    pub ack: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seq: Option<u32>,
+    /// Acknowledgement number (set even where the flags say that it has no
+    /// meaning).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ack: Option<u32>,
     /// Window, unscaled.
-    pub window: u16,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<u16>,
 }
 
 /// An ICMP or ICMPv6 header.
