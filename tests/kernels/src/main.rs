@@ -1,12 +1,40 @@
-//! The kernel lab: fetches kernels, boots them under QEMU and runs scenarios in them.
+//! The kernel lab: fetches kernels, boots them under QEMU and runs nfscope's
+//! scenarios in them.
 
-use clap::Parser;
+mod archive;
+mod cache;
+mod command;
+mod image;
+mod kernel;
+mod root;
+mod shell;
+mod vm;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
 
 /// Boot real kernels under QEMU and run nfscope's scenarios in them.
 #[derive(Parser)]
 #[command(name = "nfscope-lab", version)]
-struct Arguments {}
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
 
-fn main() {
-    let Arguments {} = Arguments::parse();
+#[derive(Subcommand)]
+enum Command {
+    Fetch(command::fetch::Arguments),
+    Vm(command::vm::Arguments),
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Fetch(arguments) => command::fetch::run(&arguments),
+        Command::Vm(arguments) => command::vm::run(&arguments),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("nfscope-lab: {error:#}");
+        ExitCode::FAILURE
+    })
 }

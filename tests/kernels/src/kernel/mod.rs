@@ -1,0 +1,5 @@
+//! Debian kernels: how they are named, and what the cache holds of them.
+
+pub mod boot;
+pub mod spec;
+pub mod store;
