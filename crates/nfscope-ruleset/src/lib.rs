@@ -1,0 +1,8 @@
+//! nftables rulesets as data.
+//!
+//! * [`netlink`]: nfnetlink sockets, messages and errors; building scratch
+//!   tables, reading trace messages, watching ruleset changes.
+//! * [`netns`]: network namespaces by inode: their names, entering them.
+
+pub mod netlink;
+pub mod netns;
