@@ -1,0 +1,36 @@
+//! Tells the linker how to link libpcap.
+//!
+//! By default the shared library of the system. With the feature `static`
+//! `libpcap.a` is looked for in the folder named by the environment variable
+//! `NFSCOPE_LIBPCAP_DIR`, else where Debian and most other distributions
+//! install it for the target.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+fn main() {
+    println!("cargo:rerun-if-changed=build.rs");
+    if env::var_os("CARGO_FEATURE_STATIC").is_none() {
+        println!("cargo:rustc-link-lib=dylib=pcap");
+        return;
+    }
+    println!("cargo:rerun-if-env-changed=NFSCOPE_LIBPCAP_DIR");
+    if let Some(dir) = archive_dir() {
+        println!("cargo:rustc-link-search=native={}", dir.display());
+    }
+    // Not bundled into the rlib: this crate's own objects must come first on
+    // the linker's command line, so that `stand_ins` satisfies the references
+    // to capture back ends before the archive is searched for them.
+    println!("cargo:rustc-link-lib=static:-bundle=pcap");
+}
+
+fn archive_dir() -> Option<PathBuf> {
+    if let Some(dir) = env::var_os("NFSCOPE_LIBPCAP_DIR") {
+        return Some(PathBuf::from(dir));
+    }
+    let arch = env::var("CARGO_CFG_TARGET_ARCH").unwrap_or_default();
+    [format!("/usr/lib/{arch}-linux-gnu"), "/usr/lib64".to_string(), "/usr/lib".to_string()]
+        .iter()
+        .map(PathBuf::from)
+        .find(|dir| Path::new(dir).join("libpcap.a").exists())
+}
