@@ -1,0 +1,43 @@
+//! Compiles the BPF programs with clang into `OUT_DIR`.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn main() {
+    let out = PathBuf::from(std::env::var_os("OUT_DIR").unwrap_or_default());
+    let include = std::env::var("DEP_BPF_INCLUDE").unwrap_or_default();
+    let arch = match std::env::var("CARGO_CFG_TARGET_ARCH").as_deref() {
+        Ok("x86_64") => "x86",
+        Ok("aarch64") => "arm64",
+        other => panic!("nfscope runs on x86_64 and aarch64, not on {other:?}"),
+    };
+    compile(Path::new("src/drop/drop.bpf.c"), &out.join("drop.bpf.o"), arch, &include);
+    for dir in ["src/bpf", "src/drop"] {
+        println!("cargo:rerun-if-changed={dir}");
+    }
+}
+
+/// CO-RE needs `-g`; the DWARF that comes with it is of no use in the binary.
+fn compile(source: &Path, object: &Path, arch: &str, include: &str) {
+    let clang = std::env::var("CLANG").unwrap_or_else(|_| "clang".into());
+    println!("cargo:rerun-if-env-changed=CLANG");
+    run(Command::new(clang)
+        .args(["-O2", "-g", "-target", "bpf", "-mcpu=v3", "-Wall", "-Werror"])
+        .arg(format!("-D__TARGET_ARCH_{arch}"))
+        .arg(format!("-I{include}"))
+        .arg("-c")
+        .arg(source)
+        .arg("-o")
+        .arg(object));
+    let strip = std::env::var("LLVM_STRIP").unwrap_or_else(|_| "llvm-strip".into());
+    println!("cargo:rerun-if-env-changed=LLVM_STRIP");
+    run(Command::new(strip).arg("-g").arg(object));
+}
+
+fn run(command: &mut Command) {
+    match command.status() {
+        Ok(status) if status.success() => {}
+        Ok(status) => panic!("{command:?} ended with {status}"),
+        Err(e) => panic!("{command:?} did not start: {e}; install clang and llvm"),
+    }
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * A packet's headers as one frame: 14 bytes of Ethernet header (MAC addresses
+ * only where the packet has them, the type always), the offloaded VLAN tag
+ * between them if asked for, then the packet from its network header on.
+ */
+#ifndef NFSCOPE_PACKET_H
+#define NFSCOPE_PACKET_H
+
+#include "compat.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_endian.h>
+
+#define ARPHRD_ETHER 1
+#define ARPHRD_LOOPBACK 772
+#define MAC_BYTES 12
+#define TAG_BYTES 4
+
+/* Whether an Ethernet header stands in the packet's buffer before the network
+ * header. */
+static __always_inline bool skb_has_link(struct sk_buff *skb)
+{
+	struct net_device *dev = skb->dev;
+	u16 mac = skb->mac_header, network = skb->network_header;
+
+	if (mac == (u16)~0 || network < mac + 14 || !dev)
+		return false;
+	return dev->type == ARPHRD_ETHER || dev->type == ARPHRD_LOOPBACK;
+}
+
+static __always_inline void frame_macs(struct sk_buff *skb, u8 *frame)
+{
+	bpf_probe_read_kernel(frame, MAC_BYTES, skb->head + skb->mac_header);
+}
+
+/*
+ * Fills `frame` from the ethertype on and returns how many bytes of it count.
+ * At most `want` bytes of the packet are read, all from its linear part.
+ */
+static __always_inline u32 frame_fill(struct sk_buff *skb, u8 *frame, u32 want, bool tag,
+				      u32 capacity)
+{
+	u32 start = MAC_BYTES, network = skb->network_header, end = skb->tail, have;
+
+	if (tag) {
+		*(u16 *)(frame + start) = skb->vlan_proto;
+		*(u16 *)(frame + start + 2) = bpf_htons(skb->vlan_tci);
+		start += TAG_BYTES;
+	}
+	*(u16 *)(frame + start) = skb->protocol;
+	start += 2;
+	/* a packet that never got as far as a network header has none */
+	if (!network || end <= network)
+		return start;
+	have = end - network;
+	if (have > want)
+		have = want;
+	if (have > capacity - MAC_BYTES - TAG_BYTES - 2)
+		have = capacity - MAC_BYTES - TAG_BYTES - 2;
+	if (bpf_probe_read_kernel(frame + start, have, skb->head + network))
+		return start;
+	return start + have;
+}
+
+#endif

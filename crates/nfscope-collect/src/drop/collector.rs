@@ -1,0 +1,270 @@
+//! Loads and attaches the programs, and reads what they send.
+
+use std::cell::RefCell;
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+
+use libbpf_rs::{Link, Object, ProgramMut, RingBuffer, RingBufferBuilder};
+use nfscope_event::Backend;
+
+use super::{Config, DropRecord, Note};
+use crate::nft::{Probe, Scratch, SelfTest, Setup};
+use crate::{CollectError, object, raw};
+
+/// The compiled programs.
+const OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/drop.bpf.o"));
+const TRACEPOINT: &str = "on_kfree_skb";
+/// How long the self-test's records may take.
+const TRIAL_PATIENCE: Duration = Duration::from_secs(2);
+
+/// What the user wants to see.
+#[derive(Debug, Clone)]
+pub struct DropOptions {
+    /// pcap filter expression, compiled.
+    pub filter: Option<nfscope_filter::Compiled>,
+    /// Only this namespace (inode).
+    pub netns: Option<u32>,
+    /// Only skbs of this device.
+    pub device: Option<String>,
+    /// Only these causes.
+    pub causes: Vec<Note>,
+    /// Only this drop reason (`enum skb_drop_reason`).
+    pub reason: Option<u32>,
+    /// Whether the tracepoint has a reason argument.
+    pub has_reason: bool,
+    /// Bytes of each packet to record, from the network header on.
+    pub snap_bytes: u32,
+    /// Record the kernel stack.
+    pub stack: bool,
+    /// Size of the ring buffer in bytes, a power of two and of pages.
+    pub ring_bytes: u32,
+}
+
+/// How many events were lost, since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Losses {
+    /// The ring buffer was full.
+    pub ring: u64,
+    /// Too deeply nested on one CPU, or skipped by the kernel because the
+    /// program was already running there.
+    pub nested: u64,
+    /// Rules whose note was overwritten.
+    pub attribution: u64,
+}
+
+/// Running programs.
+pub struct DropCollector {
+    // fields are dropped in order: first no more events, then the maps
+    links: Vec<Link>,
+    late: Vec<Probe>,
+    ring: RingBuffer<'static>,
+    queue: Rc<RefCell<Vec<DropRecord>>>,
+    object: Object,
+    scratch_netns: u32,
+    backend: Backend,
+}
+
+impl DropCollector {
+    /// Loads the programs, tries them on known packets where the backend has
+    /// anything to try, and leaves them attached.
+    ///
+    /// `scratch` is where the trial runs; records of that namespace are never
+    /// handed out.
+    pub fn start(
+        options: &DropOptions,
+        setup: &Setup,
+        scratch: Option<&Scratch>,
+    ) -> Result<Self, CollectError> {
+        let scratch_netns = scratch.map_or(0, Scratch::inode);
+        let object = load(options, setup, scratch_netns)?;
+        let mut links = Vec::new();
+        let mut late = Vec::new();
+        links.push(tracepoint(&object)?);
+        if let Some((program, function)) = &setup.fentry {
+            let link = with_program(&object, program, |p| {
+                p.attach_trace().map_err(|e| CollectError::Attach {
+                    place: function.clone(),
+                    reason: e.to_string(),
+                })
+            })?;
+            links.push(link);
+        }
+        for probe in &setup.probes {
+            if probe.late_module.is_some_and(|m| !module_loaded(m)) {
+                late.push(probe.clone());
+            } else {
+                links.push(attach(&object, probe)?);
+            }
+        }
+        let queue = Rc::new(RefCell::new(Vec::new()));
+        let ring = ring(&object, &queue)?;
+        let mut collector =
+            Self { links, late, ring, queue, object, scratch_netns, backend: setup.backend };
+        if let (Some(scratch), true) = (scratch, setup.backend != Backend::Tracepoint) {
+            collector.try_out(scratch)?;
+        }
+        Ok(collector)
+    }
+
+    /// Which backend tells the rules.
+    pub fn backend(&self) -> Backend {
+        self.backend
+    }
+
+    /// Waits up to `timeout` for records and returns them in the order in
+    /// which the kernel made them (per CPU).
+    pub fn poll(&mut self, timeout: Duration) -> Result<Vec<DropRecord>, CollectError> {
+        let mut records = self.drain(timeout)?;
+        records.retain(|r| self.scratch_netns == 0 || r.netns != self.scratch_netns);
+        Ok(records)
+    }
+
+    fn drain(&mut self, timeout: Duration) -> Result<Vec<DropRecord>, CollectError> {
+        match self.ring.poll(timeout) {
+            Ok(()) => {}
+            Err(e) if e.kind() == libbpf_rs::ErrorKind::Interrupted => {}
+            Err(e) => return Err(CollectError::load(e)),
+        }
+        Ok(self.queue.take())
+    }
+
+    /// Attaches probes whose module has been loaded since the start.
+    pub fn attach_late(&mut self) -> Result<(), CollectError> {
+        let ready: Vec<Probe>;
+        (ready, self.late) = std::mem::take(&mut self.late)
+            .into_iter()
+            .partition(|p| p.late_module.is_none_or(module_loaded));
+        for probe in ready {
+            self.links.push(attach(&self.object, &probe)?);
+        }
+        Ok(())
+    }
+
+    /// What was lost so far.
+    pub fn losses(&self) -> Result<Losses, CollectError> {
+        let words = object::words(&self.object, ".bss")?;
+        let [ring, nested, attribution, ..] = words[..] else {
+            return Err(CollectError::load("the loss counters are not there"));
+        };
+        Ok(Losses { ring, nested: nested + self.skipped(), attribution })
+    }
+
+    /// Runs that the kernel skipped because the program was already running.
+    fn skipped(&self) -> u64 {
+        self.object.progs().map(|p| raw::recursion_misses(&p)).sum()
+    }
+
+    fn try_out(&mut self, scratch: &Scratch) -> Result<(), CollectError> {
+        let backend = self.backend.as_str();
+        let test = SelfTest::prepare(scratch)?;
+        SelfTest::send(scratch)?;
+        let wanted = test.trials().len();
+        let mut records: Vec<DropRecord> = Vec::new();
+        let mut others = Vec::new();
+        let deadline = std::time::Instant::now() + TRIAL_PATIENCE;
+        while records.len() < wanted && std::time::Instant::now() < deadline {
+            let (ours, rest): (Vec<_>, Vec<_>) = self
+                .drain(Duration::from_millis(20))?
+                .into_iter()
+                .partition(|r| r.netns == self.scratch_netns);
+            records.extend(ours);
+            others.extend(rest);
+        }
+        self.queue.borrow_mut().splice(0..0, others);
+        test.judge(&records).map_err(|why| CollectError::Backend {
+            backend,
+            reason: format!("the self-test failed: {why}"),
+        })
+    }
+}
+
+fn load(options: &DropOptions, setup: &Setup, scratch_netns: u32) -> Result<Object, CollectError> {
+    let mut config = Config {
+        only_device: options.device.as_deref().map(name_bytes),
+        has_reason: options.has_reason,
+        only_netns: options.netns,
+        cause_mask: options.causes.iter().fold(0, |mask, note| mask | 1 << *note as u8),
+        reason: options.reason,
+        filter: options.filter.as_ref().map(|f| (f.bytes_needed, f.needs_link, f.wants_vlan_tag)),
+        snap_bytes: options.snap_bytes,
+        stack: options.stack,
+        scratch_netns,
+        ..Config::default()
+    };
+    setup.configure(&mut config);
+    let mut bytes = OBJECT.to_vec();
+    if let Some(filter) = &options.filter {
+        nfscope_filter::patch(&mut bytes, "packet_filter", &filter.insns)
+            .map_err(|e| CollectError::Filter(e.to_string()))?;
+    }
+    let mut open = object::open(&bytes)?;
+    drop(bytes);
+    object::set_rodata(&mut open, &config.bytes())?;
+    for mut map in open.maps_mut() {
+        if map.name() == "ring" {
+            map.set_max_entries(options.ring_bytes).map_err(CollectError::load)?;
+        }
+    }
+    if let Some((program, function)) = &setup.fentry {
+        for mut p in open.progs_mut().filter(|p| p.name() == *program) {
+            p.set_attach_target(0, Some(function.clone())).map_err(CollectError::load)?;
+        }
+    }
+    let mut programs = setup.programs();
+    programs.push(TRACEPOINT);
+    object::load(open, &programs)
+}
+
+fn name_bytes(name: &str) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    for (to, from) in bytes.iter_mut().take(15).zip(name.bytes()) {
+        *to = from;
+    }
+    bytes
+}
+
+fn with_program<T>(
+    object: &Object,
+    name: &str,
+    work: impl FnOnce(&ProgramMut<'_>) -> Result<T, CollectError>,
+) -> Result<T, CollectError> {
+    let program = object
+        .progs_mut()
+        .find(|p| p.name() == name)
+        .ok_or_else(|| CollectError::load(format!("no program {name}: built wrongly")))?;
+    work(&program)
+}
+
+fn tracepoint(object: &Object) -> Result<Link, CollectError> {
+    with_program(object, TRACEPOINT, |p| {
+        p.attach_trace().map_err(|e| CollectError::Attach {
+            place: "tracepoint skb:kfree_skb".into(),
+            reason: e.to_string(),
+        })
+    })
+}
+
+fn attach(object: &Object, probe: &Probe) -> Result<Link, CollectError> {
+    with_program(object, probe.program, |p| raw::attach_kprobe(p, &probe.function, probe.offset))
+}
+
+fn module_loaded(name: &str) -> bool {
+    Path::new("/sys/module").join(name).exists()
+}
+
+fn ring(
+    object: &Object,
+    queue: &Rc<RefCell<Vec<DropRecord>>>,
+) -> Result<RingBuffer<'static>, CollectError> {
+    let map = object::map(object, "ring")?;
+    let queue = Rc::clone(queue);
+    let mut builder = RingBufferBuilder::new();
+    builder
+        .add(&map, move |bytes| {
+            queue.borrow_mut().extend(DropRecord::parse(bytes));
+            0
+        })
+        .map_err(CollectError::load)?;
+    builder.build().map_err(CollectError::load)
+}

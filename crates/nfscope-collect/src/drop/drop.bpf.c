@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Dropped packets and the rules that dropped them.
+ *
+ * Every dropped packet passes the tracepoint skb:kfree_skb; that program makes
+ * the record. What nftables decided a moment before is left by a probe point
+ * or the trace hook as a note under the skb's address (notes.h).
+ */
+#include "../bpf/kernel.h"
+#include "../bpf/compat.h"
+#include "../bpf/filter.h"
+#include "../bpf/packet.h"
+#include "drop.h"
+#include "notes.h"
+#include <bpf/bpf_tracing.h>
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 20);
+} ring SEC(".maps");
+
+/*
+ * Work space, four deep for each CPU: before kernel 6.1 a raw tracepoint
+ * program may be interrupted by itself.
+ */
+#define NEST_DEPTH 4
+struct cpu_scratch {
+	u64 depth;
+	struct scratch level[NEST_DEPTH];
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct cpu_scratch);
+} scratches SEC(".maps");
+
+#define AF_INET 2
+#define AF_INET6 10
+#define AF_PACKET 17
+
+/*
+ * Netlink and unix sockets free their messages through the same function. A
+ * network packet has a device or an Ethernet protocol.
+ */
+static __always_inline bool is_network_packet(struct sk_buff *skb)
+{
+	struct sock *sk = skb->sk;
+	u16 family;
+
+	if (skb->dev)
+		return true;
+	if (!skb->protocol)
+		return false;
+	if (!sk)
+		return true;
+	family = sk->__sk_common.skc_family;
+	return family == AF_INET || family == AF_INET6 || family == AF_PACKET;
+}
+
+static __always_inline u32 netns_of(struct sk_buff *skb)
+{
+	struct net_device *dev = skb->dev;
+	struct sock *sk = skb->sk;
+
+	if (dev)
+		return dev->nd_net.net->ns.inum;
+	if (sk)
+		return sk->__sk_common.skc_net.net->ns.inum;
+	return 0;
+}
+
+/* The nft part: names and numbers behind a note. */
+static __always_inline void nft_part(struct part_nft *p, const struct note *n)
+{
+	u64 word = 0, chain = n->chain, table = 0, name = 0, in = 0, out = 0, state = n->state;
+
+	p->type = PART_NFT;
+	p->kind = n->kind;
+	p->chain_is_base = n->chain_is_base;
+	p->rule_handle = p->table_handle = p->chain_handle = 0;
+	p->priority = 0;
+	p->family = 0;
+	p->in_index = p->out_index = 0;
+	p->in_name[0] = p->out_name[0] = p->table[0] = p->chain[0] = 0;
+	if (n->rule) {
+		bpf_probe_read_kernel(&word, sizeof(word), (void *)(n->rule + cfg.nft.rule_word));
+		p->rule_handle = word >> cfg.nft.rule_shift & ((1ULL << 42) - 1);
+	}
+	if (chain && n->chain_is_base) {
+		bpf_probe_read_kernel(&p->priority, 4, (void *)(chain + cfg.nft.base_priority));
+		chain += cfg.nft.base_chain;
+	}
+	if (chain) {
+		bpf_probe_read_kernel(&table, 8, (void *)(chain + cfg.nft.chain_table));
+		bpf_probe_read_kernel(&p->chain_handle, 8, (void *)(chain + cfg.nft.chain_handle));
+		bpf_probe_read_kernel(&name, 8, (void *)(chain + cfg.nft.chain_name));
+		bpf_probe_read_kernel_str(p->chain, NAME_SIZE, (void *)name);
+		bpf_probe_read_kernel(&word, 8, (void *)(table + cfg.nft.table_family));
+		p->family = word >> cfg.nft.table_family_shift & 0x3f;
+		bpf_probe_read_kernel(&p->table_handle, 8, (void *)(table + cfg.nft.table_handle));
+		bpf_probe_read_kernel(&name, 8, (void *)(table + cfg.nft.table_name));
+		bpf_probe_read_kernel_str(p->table, NAME_SIZE, (void *)name);
+	}
+	if (!state)
+		bpf_probe_read_kernel(&state, 8, (void *)(n->pkt + cfg.nft.pkt_state));
+	bpf_probe_read_kernel(&p->hook, 1, (void *)(state + cfg.nft.state_hook));
+	bpf_probe_read_kernel(&p->pf, 1, (void *)(state + cfg.nft.state_pf));
+	bpf_probe_read_kernel(&in, 8, (void *)(state + cfg.nft.state_in));
+	bpf_probe_read_kernel(&out, 8, (void *)(state + cfg.nft.state_out));
+	if (in) {
+		struct net_device *dev = (void *)in;
+
+		p->in_index = BPF_CORE_READ(dev, ifindex);
+		BPF_CORE_READ_STR_INTO(&p->in_name, dev, name);
+	}
+	if (out) {
+		struct net_device *dev = (void *)out;
+
+		p->out_index = BPF_CORE_READ(dev, ifindex);
+		BPF_CORE_READ_STR_INTO(&p->out_name, dev, name);
+	}
+	if (cfg.freed_after_return)
+		__builtin_memcpy(p->data, n->data, sizeof(p->data));
+	else
+		bpf_probe_read_kernel(p->data, sizeof(p->data), (void *)n->regs);
+}
+
+static __always_inline void base_part(struct part_base *b, struct sk_buff *skb, u64 location,
+				      u32 reason, u32 netns)
+{
+	struct net_device *dev = skb->dev;
+
+	b->type = PART_BASE;
+	b->cpu = bpf_get_smp_processor_id();
+	b->time = bpf_ktime_get_ns();
+	b->skb = (u64)skb;
+	b->location = location;
+	b->reason = reason;
+	b->netns = netns;
+	b->len = skb->len;
+	b->mark = skb->mark;
+	b->ethertype = skb->protocol;
+	b->flags = 0;
+	b->ifindex = 0;
+	b->device[0] = 0;
+	if (dev) {
+		b->ifindex = dev->ifindex;
+		bpf_probe_read_kernel(b->device, sizeof(b->device), dev->name);
+	}
+	b->pid = 0;
+	if (in_process_context()) {
+		b->pid = bpf_get_current_pid_tgid() >> 32;
+		bpf_get_current_comm(b->comm, sizeof(b->comm));
+		b->flags |= BASE_IN_PROCESS;
+	}
+}
+
+/* Whether the user wants this packet; leaves the frame read so far. */
+static __always_inline bool wanted(struct sk_buff *skb, struct scratch *s, bool link, bool tag)
+{
+	u32 caplen;
+
+	if (cfg.only_device) {
+		struct net_device *dev = skb->dev;
+		u64 name[2] = {};
+
+		if (!dev)
+			return false;
+		bpf_probe_read_kernel_str(name, sizeof(name), dev->name);
+		if (name[0] != cfg.only_device_name[0] || name[1] != cfg.only_device_name[1])
+			return false;
+	}
+	if (!cfg.filter_on)
+		return true;
+	if (cfg.filter_link) {
+		if (!link)
+			return false;
+		frame_macs(skb, s->frame);
+	}
+	caplen = frame_fill(skb, s->frame, cfg.filter_bytes, cfg.filter_tag && tag, FRAME_CAPACITY);
+	return packet_filter(s->frame, caplen, skb->len) != 0;
+}
+
+static __always_inline int emit(void *ctx, struct sk_buff *skb, u64 location, u32 reason,
+				u32 netns, struct note *n, struct scratch *s)
+{
+	bool link = skb_has_link(skb), tag = skb_has_tag(skb);
+	u32 frame, size;
+	void *start;
+
+	if (netns != cfg.scratch_netns && !wanted(skb, s, link, tag))
+		return 0;
+	base_part(&s->base, skb, location, reason, netns);
+	if (link) {
+		frame_macs(skb, s->frame);
+		s->base.flags |= BASE_HAS_LINK;
+	}
+	if (tag) {
+		s->base.vlan_proto = skb->vlan_proto;
+		s->base.vlan_tci = skb->vlan_tci;
+		s->base.flags |= BASE_HAS_TAG;
+	}
+	frame = frame_fill(skb, s->frame, cfg.snap_bytes, false, FRAME_CAPACITY);
+	if (frame > FRAME_CAPACITY)
+		return 0;
+	s->base.frame_bytes = frame;
+	size = sizeof(s->base) + frame;
+	start = &s->base;
+	if (n || cfg.stack_on) {
+		s->nft.type = PART_NFT;
+		s->nft.kind = NOTE_NONE;
+		if (n)
+			nft_part(&s->nft, n);
+		start = &s->nft;
+		size += sizeof(s->nft);
+	}
+	if (cfg.stack_on) {
+		s->stack.type = PART_STACK;
+		s->stack.size = bpf_get_stack(ctx, s->stack.ips, sizeof(s->stack.ips), 0);
+		start = &s->stack;
+		size += sizeof(s->stack);
+	}
+	if (bpf_ringbuf_output(&ring, start, size, 0))
+		__sync_fetch_and_add(&lost.ring, 1);
+	return 0;
+}
+
+static __always_inline int drop(void *ctx, struct sk_buff *skb, u64 location, u32 reason,
+				struct note *n)
+{
+	u32 zero = 0, netns, kind = n ? n->kind : NOTE_NONE;
+	struct cpu_scratch *c;
+	u64 level;
+
+	if (!is_network_packet(skb))
+		return 0;
+	netns = netns_of(skb);
+	if (netns == cfg.scratch_netns)
+		goto take; /* the self-test's own packets: no filter applies */
+	if (!(cfg.cause_mask & 1u << (kind & 31)))
+		return 0;
+	if (cfg.reason_given && reason != cfg.reason_wanted)
+		return 0;
+	if (cfg.only_netns && netns != cfg.only_netns)
+		return 0;
+take:
+	c = bpf_map_lookup_elem(&scratches, &zero);
+	if (!c)
+		return 0;
+	level = c->depth++;
+	if (level < NEST_DEPTH)
+		emit(ctx, skb, location, reason, netns, n, &c->level[level]);
+	else
+		__sync_fetch_and_add(&lost.nested, 1);
+	c->depth--;
+	return 0;
+}
+
+SEC("tp_btf/kfree_skb")
+int BPF_PROG(on_kfree_skb, struct sk_buff *skb, void *location)
+{
+	struct note *n = note_find((u64)skb);
+	u32 reason = 0;
+
+	if (cfg.has_reason)
+		reason = ctx[2];
+	drop(ctx, skb, (u64)location, reason, n);
+	if (n)
+		n->skb = 0;
+	return 0;
+}

@@ -1,0 +1,9 @@
+//! Dropped packets: `skb:kfree_skb` and the rules behind it.
+
+mod collector;
+mod config;
+mod record;
+
+pub use collector::{DropCollector, DropOptions, Losses};
+pub use config::{Config, NftOffsets, TraceArguments};
+pub use record::{DropRecord, NftPart, Note};

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Notes: which rule is about to end which packet. Left by the programs below,
+ * taken by the tracepoint that sees the packet freed, a few instructions later
+ * on the same CPU as a rule, after a task switch as an exception.
+ */
+#ifndef NFSCOPE_NOTES_H
+#define NFSCOPE_NOTES_H
+
+#include "drop.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+const volatile struct config cfg = {};
+struct losses lost = {};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, NOTE_SLOTS);
+	__type(key, u32);
+	__type(value, struct note);
+} notes SEC(".maps");
+
+/* An sk_buff is 232 bytes or more, its slab 256: bits below carry nothing. */
+static __always_inline u32 note_slot(u64 skb, u32 way)
+{
+	return ((skb >> 8 ^ skb >> 18) + way) & (NOTE_SLOTS - 1);
+}
+
+static __always_inline struct note *note_find(u64 skb)
+{
+	u32 key = note_slot(skb, 0);
+	struct note *n = bpf_map_lookup_elem(&notes, &key);
+
+	if (n && n->skb == skb)
+		goto check;
+	key = note_slot(skb, 1);
+	n = bpf_map_lookup_elem(&notes, &key);
+	if (!n || n->skb != skb)
+		return 0;
+check:
+	if (n->check != (skb ^ n->rule ^ n->chain)) {
+		__sync_fetch_and_add(&lost.notes, 1);
+		n->skb = 0;
+		return 0;
+	}
+	return n;
+}
+
+/* A slot for this packet: its own, a free one, else the first, at a loss. */
+static __always_inline struct note *note_slot_for(u64 skb)
+{
+	u32 first = note_slot(skb, 0), second = note_slot(skb, 1);
+	struct note *a = bpf_map_lookup_elem(&notes, &first);
+	struct note *b = bpf_map_lookup_elem(&notes, &second);
+
+	if (!a || !b)
+		return 0;
+	if (!a->skb || a->skb == skb)
+		return a;
+	if (!b->skb || b->skb == skb)
+		return b;
+	__sync_fetch_and_add(&lost.notes, 1);
+	return a;
+}
+
+static __always_inline void note_leave(u32 kind, u64 pkt, u64 rule, u64 chain, u32 chain_is_base,
+				       u64 regs)
+{
+	struct note *n;
+	u64 skb = 0;
+
+	if (bpf_probe_read_kernel(&skb, sizeof(skb), (void *)(pkt + cfg.nft.pkt_skb)) || !skb)
+		return;
+	n = note_slot_for(skb);
+	if (!n)
+		return;
+	n->skb = 0;
+	n->rule = rule;
+	n->chain = chain;
+	n->pkt = pkt;
+	n->regs = regs;
+	n->state = 0;
+	n->kind = kind;
+	n->chain_is_base = chain_is_base;
+	if (cfg.freed_after_return) {
+		bpf_probe_read_kernel(&n->state, 8, (void *)(pkt + cfg.nft.pkt_state));
+		if (regs)
+			bpf_probe_read_kernel(n->data, sizeof(n->data), (void *)regs);
+		else
+			__builtin_memset(n->data, 0, sizeof(n->data));
+	}
+	n->check = skb ^ rule ^ chain;
+	n->skb = skb;
+}
+
+#define AT(point, what) value_at(ctx, cfg.point.what.kind, cfg.point.what.offset)
+
+/* Reached only by packets that a rule drops. */
+SEC("kprobe")
+int at_rule_drop(struct pt_regs *ctx)
+{
+	note_leave(NOTE_RULE, AT(rule_drop, pkt), AT(rule_drop, rule), AT(rule_drop, chain),
+		   cfg.rule_drop.chain_is_base, AT(rule_drop, regs));
+	return 0;
+}
+
+/* Reached only by packets that a policy drops. */
+SEC("kprobe")
+int at_policy_drop(struct pt_regs *ctx)
+{
+	note_leave(NOTE_POLICY, AT(policy_drop, pkt), 0, AT(policy_drop, chain),
+		   cfg.policy_drop.chain_is_base, 0);
+	return 0;
+}
+
+/* Reached by every verdict of a rule; only the final drop is of interest. */
+SEC("kprobe")
+int at_verdict(struct pt_regs *ctx)
+{
+	u64 regs = AT(verdict, regs);
+	u32 code;
+
+	/* NF_DROP is 0, an errno may stand in the upper half; accept is 1,
+	 * nft's own codes (jump, goto, return, continue) are negative */
+	if (bpf_probe_read_kernel(&code, sizeof(code), (void *)regs) || code & 0xff)
+		return 0;
+	note_leave(NOTE_RULE, AT(verdict, pkt), AT(verdict, rule), AT(verdict, chain),
+		   cfg.verdict.chain_is_base, regs);
+	return 0;
+}
+
+/* Reached by every decision of a base chain's policy. */
+SEC("kprobe")
+int at_policy(struct pt_regs *ctx)
+{
+	u64 base = AT(policy, chain);
+	u8 policy = 1;
+
+	if (bpf_probe_read_kernel(&policy, 1, (void *)(base + cfg.nft.base_policy)) || policy)
+		return 0;
+	note_leave(NOTE_POLICY, AT(policy, pkt), 0, base, 1, 0);
+	return 0;
+}
+
+/*
+ * Entries of eval functions whose verdict ends a packet elsewhere than in
+ * nft_do_chain: (expr, regs, pkt); the rule is in a register that
+ * nft_do_chain keeps over calls.
+ */
+#define EVAL(name, kind)                                                                \
+	SEC("kprobe")                                                                   \
+	int name(struct pt_regs *ctx)                                                   \
+	{                                                                               \
+		note_leave(kind, PT_REGS_PARM3(ctx), AT(eval, rule), AT(eval, chain),   \
+			   cfg.eval.chain_is_base, PT_REGS_PARM2(ctx));                 \
+		return 0;                                                               \
+	}
+EVAL(at_queue, NOTE_QUEUE)
+EVAL(at_synproxy, NOTE_SYNPROXY)
+EVAL(at_fwd, NOTE_FWD)
+
+/*
+ * __nft_trace_packet, called for every matching rule, verdict and policy
+ * while the trace key is on. Its arguments changed: (info, chain, type) until
+ * 6.3, (pkt, verdict, rule, info, type) since "netfilter: nf_tables: remove
+ * unneeded conditional" and its series in 6.4; the loader says which is where.
+ */
+#define NFT_TRACETYPE_POLICY 1
+#define NFT_TRACETYPE_RULE 3
+
+static __always_inline void traced(const u64 *arg)
+{
+	u64 info = arg[cfg.trace.info & 7], rule, pkt = 0, verdict = 0, base = 0;
+	u32 type = 0, code = 0;
+	u8 policy = 1;
+
+	if (cfg.trace.type >= 0)
+		type = arg[cfg.trace.type & 7];
+	if (cfg.trace.pkt >= 0)
+		pkt = arg[cfg.trace.pkt & 7];
+	else
+		bpf_probe_read_kernel(&pkt, 8, (void *)(info + cfg.nft.trace_pkt));
+	bpf_probe_read_kernel(&base, 8, (void *)(info + cfg.nft.trace_base));
+	if (type == NFT_TRACETYPE_POLICY) {
+		bpf_probe_read_kernel(&policy, 1, (void *)(base + cfg.nft.base_policy));
+		if (!policy)
+			note_leave(NOTE_POLICY, pkt, 0, base, 1, 0);
+		return;
+	}
+	if (type != NFT_TRACETYPE_RULE)
+		return;
+	if (cfg.trace.verdict >= 0)
+		verdict = arg[cfg.trace.verdict & 7];
+	else
+		bpf_probe_read_kernel(&verdict, 8, (void *)(info + cfg.nft.trace_verdict));
+	if (bpf_probe_read_kernel(&code, sizeof(code), (void *)verdict) || code & 0xff)
+		return;
+	if (cfg.trace.rule >= 0)
+		rule = arg[cfg.trace.rule & 7];
+	else if (bpf_probe_read_kernel(&rule, 8, (void *)(info + cfg.nft.trace_rule)))
+		return;
+	note_leave(NOTE_RULE, pkt, rule, base, 1, verdict);
+}
+
+SEC("kprobe")
+int trace_packet_kprobe(struct pt_regs *ctx)
+{
+	u64 arg[8] = { PT_REGS_PARM1(ctx), PT_REGS_PARM2(ctx), PT_REGS_PARM3(ctx),
+		       PT_REGS_PARM4(ctx), PT_REGS_PARM5(ctx) };
+
+	traced(arg);
+	return 0;
+}
+
+SEC("fentry")
+int trace_packet_fentry(u64 *ctx)
+{
+	u64 arg[8] = { ctx[0], ctx[1], ctx[2] };
+
+	if (cfg.trace.type == 4 || cfg.trace.info == 3) {
+		arg[3] = ctx[3];
+		arg[4] = ctx[4];
+	}
+	traced(arg);
+	return 0;
+}
+
+#endif

@@ -1,0 +1,258 @@
+//! Records as the programs send them (`struct part_*` of `drop.h`).
+
+/// What stood behind a drop in the note that a probe point left
+/// (`enum note_kind`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Note {
+    /// None: a drop that no rule made.
+    None = 0,
+    /// A rule's final verdict was drop.
+    Rule = 1,
+    /// A base chain's policy was drop.
+    Policy = 2,
+    /// The packet was sent to a queue.
+    Queue = 3,
+    /// `synproxy` took the packet.
+    Synproxy = 4,
+    /// `fwd` sent the packet away.
+    Fwd = 5,
+}
+
+impl Note {
+    fn from_number(n: u8) -> Option<Self> {
+        Some(match n {
+            0 => Self::None,
+            1 => Self::Rule,
+            2 => Self::Policy,
+            3 => Self::Queue,
+            4 => Self::Synproxy,
+            5 => Self::Fwd,
+            _ => return None,
+        })
+    }
+}
+
+/// The nft part of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NftPart {
+    /// What kind of decision.
+    pub note: Note,
+    /// `NFPROTO_*` of the table; 0: unknown.
+    pub family: u8,
+    /// Hook number of the traversal (`NF_INET_*`, `NF_NETDEV_*`).
+    pub hook: u8,
+    /// Protocol family of the traversal (`NFPROTO_*`).
+    pub pf: u8,
+    /// The rule's handle; 0 for a policy.
+    pub rule: u64,
+    /// The table's handle.
+    pub table_handle: u64,
+    /// Handle of `chain`.
+    pub chain_handle: u64,
+    /// Priority of the base chain, if `chain_is_base`.
+    pub priority: Option<i32>,
+    /// Whether `chain` is the base chain that the hook called, or the chain
+    /// that holds the rule.
+    pub chain_is_base: bool,
+    /// Input device of the hook: index and name.
+    pub input: Option<(u32, String)>,
+    /// Output device of the hook.
+    pub output: Option<(u32, String)>,
+    /// Name of the table.
+    pub table: String,
+    /// Name of the base chain (`chain_is_base`) or of the rule's chain.
+    pub chain: String,
+    /// The names were longer than a record holds.
+    pub cut: bool,
+    /// nftables' registers, `nft_regs.data`: 20 words.
+    pub registers: [u32; 20],
+}
+
+/// One dropped packet, as recorded in the kernel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DropRecord {
+    /// CPU number.
+    pub cpu: u32,
+    /// `CLOCK_MONOTONIC`, nanoseconds.
+    pub monotonic_ns: u64,
+    /// Address of the skb.
+    pub skb: u64,
+    /// The tracepoint's location.
+    pub location: u64,
+    /// `enum skb_drop_reason`; 0 where the kernel has none.
+    pub reason: u32,
+    /// Namespace inode; 0: unknown.
+    pub netns: u32,
+    /// `skb->len`.
+    pub length: u32,
+    /// `skb->mark`.
+    pub mark: u32,
+    /// `skb->dev`: index and name.
+    pub device: Option<(u32, String)>,
+    /// Process id and command, where the process is the context.
+    pub process: Option<(u32, String)>,
+    /// `skb->protocol` in host order.
+    pub ethertype: u16,
+    /// Offloaded VLAN tag: protocol and TCI, both in host order.
+    pub tag: Option<(u16, u16)>,
+    /// Whether the frame starts with real MAC addresses.
+    pub has_link: bool,
+    /// Ethernet header (14 bytes; the addresses are zero without `has_link`)
+    /// and the packet from its network header on.
+    pub frame: Vec<u8>,
+    /// What nftables had decided.
+    pub nft: Option<NftPart>,
+    /// Kernel stack, innermost first; empty unless asked for.
+    pub stack: Vec<u64>,
+}
+
+const PART_BASE: u32 = 1;
+const PART_NFT: u32 = 2;
+const PART_STACK: u32 = 3;
+const STACK_DEPTH: usize = 64;
+const NAME_SIZE: usize = 64;
+
+/// Reads fields one after the other; a short record gives `None`.
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, n: usize) -> Option<&'a [u8]> {
+        let (head, rest) = self.0.split_at_checked(n)?;
+        self.0 = rest;
+        Some(head)
+    }
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        self.take(N)?.try_into().ok()
+    }
+    fn u8(&mut self) -> Option<u8> {
+        self.array::<1>().map(|[b]| b)
+    }
+    fn u16(&mut self) -> Option<u16> {
+        self.array().map(u16::from_ne_bytes)
+    }
+    fn be16(&mut self) -> Option<u16> {
+        self.array().map(u16::from_be_bytes)
+    }
+    fn u32(&mut self) -> Option<u32> {
+        self.array().map(u32::from_ne_bytes)
+    }
+    fn u64(&mut self) -> Option<u64> {
+        self.array().map(u64::from_ne_bytes)
+    }
+    fn name(&mut self, size: usize) -> Option<String> {
+        let bytes = self.take(size)?;
+        let end = bytes.iter().position(|b| *b == 0).unwrap_or(size);
+        Some(String::from_utf8_lossy(&bytes[..end]).into_owned())
+    }
+}
+
+impl DropRecord {
+    /// From a ring buffer record; `None` if it is not one of ours.
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
+        let mut r = Reader(bytes);
+        let mut kind = r.u32()?;
+        let mut stack = Vec::new();
+        let mut nft = None;
+        if kind == PART_STACK {
+            stack = stack_part(&mut r)?;
+            kind = r.u32()?;
+        }
+        if kind == PART_NFT {
+            nft = nft_part(&mut r)?;
+            kind = r.u32()?;
+        }
+        if kind != PART_BASE {
+            return None;
+        }
+        let mut record = base_part(&mut r)?;
+        record.nft = nft;
+        record.stack = stack;
+        Some(record)
+    }
+}
+
+fn stack_part(r: &mut Reader<'_>) -> Option<Vec<u64>> {
+    let size = r.u32()?.cast_signed();
+    let mut all = Reader(r.take(STACK_DEPTH * 8)?);
+    let count = usize::try_from(size).unwrap_or(0) / 8;
+    (0..count.min(STACK_DEPTH)).map(|_| all.u64()).collect()
+}
+
+/// The part is there but empty when only a stack was asked for.
+fn nft_part(r: &mut Reader<'_>) -> Option<Option<NftPart>> {
+    let note = Note::from_number(r.u8()?)?;
+    let (family, hook, pf) = (r.u8()?, r.u8()?, r.u8()?);
+    let (rule, table_handle, chain_handle) = (r.u64()?, r.u64()?, r.u64()?);
+    let priority = r.u32()?.cast_signed();
+    let chain_is_base = r.u32()? != 0;
+    let (input_index, output_index) = (r.u32()?, r.u32()?);
+    let (input, output) = (r.name(16)?, r.name(16)?);
+    let (table, chain) = (r.name(NAME_SIZE)?, r.name(NAME_SIZE)?);
+    let mut registers = [0; 20];
+    for register in &mut registers {
+        *register = r.u32()?;
+    }
+    // the part's size is a multiple of its largest member's
+    let cut = table.len() >= NAME_SIZE - 1 || chain.len() >= NAME_SIZE - 1;
+    if note == Note::None {
+        return Some(None);
+    }
+    Some(Some(NftPart {
+        note,
+        family,
+        hook,
+        pf,
+        rule,
+        table_handle,
+        chain_handle,
+        priority: chain_is_base.then_some(priority),
+        chain_is_base,
+        input: (input_index != 0).then_some((input_index, input)),
+        output: (output_index != 0).then_some((output_index, output)),
+        table,
+        chain,
+        cut,
+        registers,
+    }))
+}
+
+const HAS_LINK: u16 = 1;
+const HAS_TAG: u16 = 2;
+const IN_PROCESS: u16 = 8;
+
+fn base_part(r: &mut Reader<'_>) -> Option<DropRecord> {
+    let cpu = r.u32()?;
+    let (monotonic_ns, skb, location) = (r.u64()?, r.u64()?, r.u64()?);
+    let (reason, netns, length, mark) = (r.u32()?, r.u32()?, r.u32()?, r.u32()?);
+    let (ifindex, pid, frame_bytes) = (r.u32()?, r.u32()?, r.u32()?);
+    let flags = r.u16()?;
+    let ethertype = r.be16()?;
+    let vlan_proto = r.be16()?;
+    let vlan_tci = r.u16()?;
+    let (device, comm) = (r.name(16)?, r.name(16)?);
+    r.take(4)?; // to the struct's alignment
+    let mut frame = r.take(usize::try_from(frame_bytes).ok()?)?.to_vec();
+    if flags & HAS_LINK == 0 {
+        // what an earlier packet left there
+        frame.iter_mut().take(12).for_each(|b| *b = 0);
+    }
+    Some(DropRecord {
+        cpu,
+        monotonic_ns,
+        skb,
+        location,
+        reason,
+        netns,
+        length,
+        mark,
+        device: (ifindex != 0).then_some((ifindex, device)),
+        process: (flags & IN_PROCESS != 0).then_some((pid, comm)),
+        ethertype,
+        tag: (flags & HAS_TAG != 0).then_some((vlan_proto, vlan_tci)),
+        has_link: flags & HAS_LINK != 0,
+        frame,
+        nft: None,
+        stack: Vec::new(),
+    })
+}

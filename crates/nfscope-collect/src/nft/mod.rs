@@ -1,0 +1,13 @@
+//! How a rule is told from what runs in the kernel: probe points and hooks.
+
+mod offsets;
+mod scratch;
+mod self_test;
+mod setup;
+mod values;
+
+pub use offsets::{nft_offsets, trace_arguments};
+pub use scratch::Scratch;
+pub use self_test::{SelfTest, Trial};
+pub use setup::{Points, Probe, Setup};
+pub use values::{PointValues, ValueAt};

@@ -1,0 +1,166 @@
+//! Tries located points on packets whose fate is known.
+//!
+//! In the scratch namespace: a rule that drops, one that accepts, one that
+//! jumps to a dropping chain, and a policy that drops. What the programs say
+//! of these four packets must be exactly that, else the backend is not used.
+
+use std::net::UdpSocket;
+
+use nfscope_event::Family;
+use nfscope_ruleset::netlink::Verdict;
+use nfscope_ruleset::netlink::scratch::{ChainSpec, HookSpec, RuleSpec, Table, TableSpec};
+
+use super::Scratch;
+use crate::CollectError;
+use crate::drop::{DropRecord, Note};
+
+const TABLE: &str = "nfscope-self-test";
+const BASE: &str = "base";
+const SUB: &str = "sub";
+/// `NF_INET_LOCAL_OUT`
+const LOCAL_OUT: u32 = 3;
+/// Ports of the four packets.
+const DROPPED: u16 = 40001;
+const ACCEPTED: u16 = 40002;
+const JUMPED: u16 = 40003;
+const POLICY: u16 = 40004;
+/// `PRIORITY` of the base chain, to see that the field is read right.
+const PRIORITY: i32 = -7;
+
+/// What is wanted of one packet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trial {
+    /// UDP destination port.
+    pub port: u16,
+    /// Kind of the note; [`Note::None`]: there must be no note.
+    pub note: Note,
+    /// The rule's handle; 0 for a policy.
+    pub handle: u64,
+}
+
+/// The trial ruleset, in place.
+#[derive(Debug)]
+pub struct SelfTest {
+    table: Table,
+}
+
+impl SelfTest {
+    /// Builds the ruleset in the scratch namespace.
+    pub fn prepare(scratch: &Scratch) -> Result<Self, CollectError> {
+        let spec = spec();
+        let table =
+            scratch.run(move || Table::create(&spec))?.map_err(|e| CollectError::Backend {
+                backend: "points",
+                reason: format!("the self-test's ruleset cannot be made: {e}"),
+            })?;
+        Ok(Self { table })
+    }
+
+    /// The four packets and what must be said of them.
+    pub fn trials(&self) -> Vec<Trial> {
+        let base = self.table.handles(BASE);
+        let sub = self.table.handles(SUB);
+        let handle = |list: &[u64], n: usize| list.get(n).copied().unwrap_or(0);
+        vec![
+            Trial { port: DROPPED, note: Note::Rule, handle: handle(base, 0) },
+            Trial { port: ACCEPTED, note: Note::None, handle: 0 },
+            Trial { port: JUMPED, note: Note::Rule, handle: handle(sub, 0) },
+            Trial { port: POLICY, note: Note::Policy, handle: 0 },
+        ]
+    }
+
+    /// Sends the packets. The accepted one meets no socket: the stack drops
+    /// it, so that every packet leaves a record.
+    pub fn send(scratch: &Scratch) -> Result<(), CollectError> {
+        scratch.run(|| {
+            for port in [DROPPED, ACCEPTED, JUMPED, POLICY] {
+                // a drop in the output hook comes back as EPERM: as wanted
+                let _ = UdpSocket::bind("127.0.0.1:0")
+                    .and_then(|socket| socket.send_to(b"nfscope", ("127.0.0.1", port)));
+            }
+        })
+    }
+
+    /// What is wrong with the records, if anything.
+    pub fn judge(&self, records: &[DropRecord]) -> Result<(), String> {
+        for trial in self.trials() {
+            let of_packet: Vec<&DropRecord> =
+                records.iter().filter(|r| udp_port(&r.frame) == Some(trial.port)).collect();
+            let [record] = of_packet[..] else {
+                return Err(format!(
+                    "the packet to port {} was reported {} times, not once",
+                    trial.port,
+                    of_packet.len()
+                ));
+            };
+            match (&record.nft, trial.note) {
+                (None, Note::None) => {}
+                (Some(part), wanted) if part.note == wanted => {
+                    let chain_right = if part.chain_is_base {
+                        part.chain == BASE && part.priority == Some(PRIORITY)
+                    } else {
+                        part.chain == BASE || part.chain == SUB
+                    };
+                    let right = part.rule == trial.handle
+                        && part.table == TABLE
+                        && part.family == Family::Ip.nfproto()
+                        && u32::from(part.hook) == LOCAL_OUT
+                        && chain_right;
+                    if !right {
+                        return Err(format!(
+                            "the packet to port {} was put down to table {:?} chain {:?} handle {}, not to {TABLE:?} handle {}",
+                            trial.port, part.table, part.chain, part.rule, trial.handle
+                        ));
+                    }
+                }
+                (found, wanted) => {
+                    return Err(format!(
+                        "the packet to port {} was put down to {:?}, not to {wanted:?}",
+                        trial.port,
+                        found.as_ref().map_or(Note::None, |p| p.note)
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn spec() -> TableSpec {
+    let hook =
+        HookSpec { number: LOCAL_OUT, priority: PRIORITY, policy: Verdict::Drop, device: None };
+    let rule = |port: u16, verdict: Verdict| RuleSpec::new().udp_to(port).verdict(verdict);
+    // ICMP errors for the accepted packet must not count as drops
+    let icmp = RuleSpec::new().transport(1).verdict(Verdict::Accept);
+    TableSpec {
+        family: Family::Ip,
+        name: TABLE.into(),
+        owned: false,
+        chains: vec![
+            ChainSpec {
+                name: SUB.into(),
+                hook: None,
+                rules: vec![RuleSpec::new().verdict(Verdict::Drop)],
+            },
+            ChainSpec {
+                name: BASE.into(),
+                hook: Some(hook),
+                rules: vec![
+                    rule(DROPPED, Verdict::Drop),
+                    rule(ACCEPTED, Verdict::Accept),
+                    rule(JUMPED, Verdict::Jump(SUB.into())),
+                    icmp,
+                ],
+            },
+        ],
+    }
+}
+
+/// UDP destination port of an IPv4 frame without options.
+fn udp_port(frame: &[u8]) -> Option<u16> {
+    let ip = frame.get(14..)?;
+    if ip.first()? != &0x45 || ip.get(9)? != &17 {
+        return None;
+    }
+    Some(u16::from_be_bytes(ip.get(22..24)?.try_into().ok()?))
+}

@@ -1,0 +1,130 @@
+//! One way to learn of nft's decisions, ready to be attached.
+
+use nfscope_event::Backend;
+
+use super::PointValues;
+use crate::drop::{Config, NftOffsets, TraceArguments};
+
+/// A kprobe to attach.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probe {
+    /// Name of the program in `drop.bpf.c`.
+    pub program: &'static str,
+    /// Kernel function.
+    pub function: String,
+    /// Byte offset in it.
+    pub offset: u64,
+    /// The module that has the function, if it may be loaded later: attached
+    /// as soon as it is.
+    pub late_module: Option<&'static str>,
+}
+
+/// Where values are at the points of a kernel.
+#[derive(Debug, Clone, Default)]
+pub struct Points {
+    /// Only a rule's drop passes here.
+    pub rule_drop: PointValues,
+    /// Only a policy's drop passes here.
+    pub policy_drop: PointValues,
+    /// Every verdict passes here.
+    pub verdict: PointValues,
+    /// Every policy decision passes here.
+    pub policy: PointValues,
+    /// Entry of an expression's eval function.
+    pub eval: PointValues,
+}
+
+/// A backend with all it needs.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// Which backend.
+    pub backend: Backend,
+    /// Kprobes.
+    pub probes: Vec<Probe>,
+    /// A function to attach to at its entry with fentry, and the program.
+    pub fentry: Option<(&'static str, String)>,
+    /// Whether the kernel's trace key must be on.
+    pub trace_key: bool,
+    points: Points,
+    trace: TraceArguments,
+    nft: NftOffsets,
+    freed_after_return: bool,
+}
+
+/// The function of the trace hook.
+const TRACE_FUNCTION: &str = "__nft_trace_packet";
+
+impl Setup {
+    /// The drop tracepoint alone: no rule is named.
+    pub fn tracepoint() -> Self {
+        Self {
+            backend: Backend::Tracepoint,
+            probes: Vec::new(),
+            fentry: None,
+            trace_key: false,
+            points: Points::default(),
+            trace: TraceArguments::default(),
+            nft: NftOffsets::default(),
+            freed_after_return: false,
+        }
+    }
+
+    /// The trace hook, by fentry or by kprobe.
+    pub fn trace_hook(nft: NftOffsets, trace: TraceArguments, fentry: bool) -> Self {
+        let probe = Probe {
+            program: "trace_packet_kprobe",
+            function: TRACE_FUNCTION.into(),
+            offset: 0,
+            late_module: None,
+        };
+        Self {
+            backend: Backend::TraceHook,
+            probes: if fentry { Vec::new() } else { vec![probe] },
+            fentry: fentry.then(|| ("trace_packet_fentry", TRACE_FUNCTION.to_string())),
+            trace_key: true,
+            trace,
+            nft,
+            // a copy at the hook is right on every kernel
+            freed_after_return: true,
+            ..Self::tracepoint()
+        }
+    }
+
+    /// Probe points inside `nft_do_chain`.
+    pub fn points(
+        nft: NftOffsets,
+        points: Points,
+        probes: Vec<Probe>,
+        freed_after_return: bool,
+    ) -> Self {
+        Self {
+            backend: Backend::Points,
+            probes,
+            points,
+            nft,
+            freed_after_return,
+            ..Self::tracepoint()
+        }
+    }
+
+    /// Names of the programs to load.
+    pub fn programs(&self) -> Vec<&'static str> {
+        let mut names: Vec<&'static str> = self.probes.iter().map(|p| p.program).collect();
+        names.extend(self.fentry.as_ref().map(|(program, _)| *program));
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// Writes this backend's part of the settings.
+    pub fn configure(&self, config: &mut Config) {
+        config.nft = self.nft;
+        config.rule_drop = self.points.rule_drop;
+        config.policy_drop = self.points.policy_drop;
+        config.verdict = self.points.verdict;
+        config.policy = self.points.policy;
+        config.eval = self.points.eval;
+        config.trace = self.trace;
+        config.freed_after_return = self.freed_after_return;
+    }
+}

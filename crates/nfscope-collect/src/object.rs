@@ -1,0 +1,91 @@
+//! Opening, preparing and loading one compiled BPF object.
+
+use std::sync::{Mutex, OnceLock};
+
+use libbpf_rs::{
+    MapCore, MapFlags, MapImpl, Object, ObjectBuilder, OpenObject, PrintLevel, set_print,
+};
+
+use crate::CollectError;
+
+/// The last lines that libbpf wrote: the verifier's words, for error messages.
+static LOG: OnceLock<Mutex<Vec<String>>> = OnceLock::new();
+const LOG_LINES: usize = 400;
+
+fn keep(_: PrintLevel, text: String) {
+    let log = LOG.get_or_init(Mutex::default);
+    if let Ok(mut log) = log.lock() {
+        log.extend(text.lines().map(str::to_owned));
+        let excess = log.len().saturating_sub(LOG_LINES);
+        log.drain(..excess);
+    }
+}
+
+fn log_tail() -> String {
+    let lines = LOG.get().and_then(|log| log.lock().ok().map(|log| log.clone()));
+    let lines = lines.unwrap_or_default();
+    if std::env::var_os("NFSCOPE_BPF_LOG").is_some() {
+        return format!("\n{}", lines.join("\n"));
+    }
+    // the verifier's last complaint stands before its statistics
+    let complaint = lines
+        .iter()
+        .rev()
+        .find(|l| !l.is_empty() && !l.starts_with("libbpf:") && !l.starts_with("processed "));
+    complaint.map(|l| format!(" ({l})")).unwrap_or_default()
+}
+
+/// Opens an object from its bytes.
+pub fn open(bytes: &[u8]) -> Result<OpenObject, CollectError> {
+    set_print(Some((PrintLevel::Warn, keep)));
+    let mut builder = ObjectBuilder::default();
+    builder.name("nfscope").map_err(CollectError::load)?;
+    builder.open_memory(bytes).map_err(CollectError::load)
+}
+
+/// Writes the object's constant settings.
+pub fn set_rodata(object: &mut OpenObject, value: &[u8]) -> Result<(), CollectError> {
+    for mut map in object.maps_mut() {
+        if map.name().to_string_lossy().ends_with(".rodata") {
+            let target = map.initial_value_mut().unwrap_or_default();
+            if target.len() != value.len() {
+                return Err(CollectError::Load {
+                    reason: format!(
+                        "settings have {} bytes, the program expects {}: built wrongly",
+                        value.len(),
+                        target.len()
+                    ),
+                });
+            }
+            target.copy_from_slice(value);
+            return Ok(());
+        }
+    }
+    Err(CollectError::Load { reason: "the object has no settings: built wrongly".into() })
+}
+
+/// Loads only the named programs.
+pub fn load(mut object: OpenObject, programs: &[&str]) -> Result<Object, CollectError> {
+    for mut program in object.progs_mut() {
+        let wanted = programs.iter().any(|p| program.name() == *p);
+        program.set_autoload(wanted);
+    }
+    object.load().map_err(|e| CollectError::Load { reason: format!("{e}{}", log_tail()) })
+}
+
+/// A map by the end of its name (`ring`, `.bss`).
+pub fn map<'o>(object: &'o Object, name: &str) -> Result<MapImpl<'o>, CollectError> {
+    object.maps().find(|m| m.name().to_string_lossy().ends_with(name)).ok_or_else(|| {
+        CollectError::Load { reason: format!("the object has no map {name}: built wrongly") }
+    })
+}
+
+/// The only value of a one-entry map, as 64-bit words.
+pub fn words(object: &Object, name: &str) -> Result<Vec<u64>, CollectError> {
+    let value = map(object, name)?
+        .lookup(&0u32.to_ne_bytes(), MapFlags::ANY)
+        .map_err(CollectError::load)?
+        .unwrap_or_default();
+    let (chunks, _) = value.as_chunks::<8>();
+    Ok(chunks.iter().map(|c| u64::from_ne_bytes(*c)).collect())
+}

@@ -1,0 +1,71 @@
+//! System calls that no library wraps: kprobes at an offset inside a function, a
+//! device brought up.
+
+use std::ffi::CString;
+use std::os::fd::{AsFd, AsRawFd};
+use std::ptr::NonNull;
+
+use libbpf_rs::{AsRawLibbpf, Link, ProgramMut};
+
+use crate::CollectError;
+
+/// Attaches a kprobe program at `function+offset` (bytes). The probe is a perf
+/// event of this process: it is gone when the process is, however it ends.
+pub fn attach_kprobe(
+    program: &ProgramMut<'_>,
+    function: &str,
+    offset: u64,
+) -> Result<Link, CollectError> {
+    let place = || {
+        if offset == 0 { function.to_string() } else { format!("{function}+{offset:#x}") }
+    };
+    let failed = |reason: String| CollectError::Attach { place: place(), reason };
+    let name = CString::new(function).map_err(|e| failed(e.to_string()))?;
+    let options = libbpf_sys::bpf_kprobe_opts {
+        sz: size_of::<libbpf_sys::bpf_kprobe_opts>() as _,
+        offset: offset as _,
+        attach_mode: libbpf_sys::PROBE_ATTACH_MODE_PERF,
+        ..Default::default()
+    };
+    let raw = program.as_libbpf_object();
+    // SAFETY: the program is loaded and outlives the call, the name is
+    // NUL-terminated, and the options carry their own size.
+    let link = unsafe {
+        libbpf_sys::bpf_program__attach_kprobe_opts(raw.as_ptr(), name.as_ptr(), &options)
+    };
+    let Some(link) = NonNull::new(link) else {
+        return Err(failed(std::io::Error::last_os_error().to_string()));
+    };
+    // SAFETY: libbpf returned a link that nobody else owns.
+    Ok(unsafe { Link::from_ptr(link) })
+}
+
+/// Brings the loopback device of the calling thread's network namespace up.
+pub fn loopback_up() -> std::io::Result<()> {
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0")?;
+    // SAFETY: an all-zero ifreq is a valid value of this plain C struct.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(b"lo") {
+        *to = (*from).cast_signed() as libc::c_char;
+    }
+    request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
+    // SAFETY: SIOCSIFFLAGS reads one ifreq, which outlives the call.
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS as _, &request) };
+    if result == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+}
+
+/// How often the kernel did not run a program because it was already running
+/// on that CPU; 0 where the kernel does not count (before 5.12).
+pub fn recursion_misses(program: &libbpf_rs::Program<'_>) -> u64 {
+    let mut info = libbpf_sys::bpf_prog_info::default();
+    let mut size = size_of::<libbpf_sys::bpf_prog_info>() as u32;
+    // SAFETY: the kernel writes at most `size` bytes into `info`.
+    let result = unsafe {
+        libbpf_sys::bpf_obj_get_info_by_fd(
+            program.as_fd().as_raw_fd(),
+            (&raw mut info).cast(),
+            &raw mut size,
+        )
+    };
+    if result == 0 { info.recursion_misses } else { 0 }
+}
