@@ -137,6 +137,10 @@ pub struct NftRule {
     /// values it would not be the user's text, so they are as last listed).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
+    /// Why `rule` is missing, as the end of a sentence: `the rule was gone
+    /// before it was listed`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text_unknown: Option<String>,
     /// The rule as its owner wrote it for iptables-nft: `-A INPUT …`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub iptables: Option<String>,

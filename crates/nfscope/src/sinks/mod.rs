@@ -1,16 +1,42 @@
-//! Where events go.
+//! Where events go: text for people, JSON Lines for programs, a summary.
 
-use nfscope_event::Event;
+mod cause_text;
+mod clock;
+mod color;
+mod escape;
+mod json;
+mod packet_text;
+mod summary;
+mod text;
+
+pub use clock::Clock;
+pub use color::ColorChoice;
+pub use escape::{escape, escape_bytes};
+pub use json::Json;
+pub use summary::Summary;
+pub use text::{Text, TextOptions};
+
 use std::io;
 
+use nfscope_event::Event;
+
 /// A consumer of the event stream.
+///
+/// A broken pipe comes back as the I/O error it is, for the caller to treat
+/// as the end of the reader's interest.
 pub trait Sink {
-    /// Takes one event. A broken pipe comes back as the I/O error it is, for
-    /// the caller to treat as the end of the reader's interest.
+    /// Takes one event.
     ///
     /// # Errors
     /// What the underlying writer says.
     fn event(&mut self, event: &Event) -> io::Result<()>;
+
+    /// Hands everything taken so far to the reader. To be called when no more
+    /// events wait, so that a live stream is live without a write for each.
+    ///
+    /// # Errors
+    /// What the underlying writer says.
+    fn flush(&mut self) -> io::Result<()>;
 
     /// The stream has ended: closing lines are written and buffers flushed.
     ///
@@ -18,3 +44,6 @@ pub trait Sink {
     /// What the underlying writer says.
     fn finish(&mut self) -> io::Result<()>;
 }
+
+#[cfg(test)]
+mod samples;

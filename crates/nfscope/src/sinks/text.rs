@@ -1,0 +1,378 @@
+//! Events as text for people: two lines a drop, more with `-v`.
+//!
+//! ```text
+//! 14:03:22.104211  netns blue  eth0 in  IP 10.0.0.1.43210 > 10.0.0.2.10000: tcp [S] seq 123 len 60
+//!     dropped by rule: ip filter input handle 7: tcp dport 10000 drop
+//! ```
+
+use std::collections::HashSet;
+use std::io::{self, Write};
+
+use nfscope_event::{Cause, ChainRef, Drop, Event, LossPlace, Lost, NftRule, Transport};
+
+use super::cause_text::{self, CauseText};
+use super::color::{Tone, paint};
+use super::packet_text::{self, Headers};
+use super::{Clock, Sink, escape};
+
+/// How [`Text`] writes.
+#[derive(Debug, Clone)]
+pub struct TextOptions {
+    /// Use colour (see [`super::ColorChoice::resolve`]).
+    pub color: bool,
+    /// `-v`: every fact, one a line.
+    pub verbose: bool,
+    /// Inode of the reader's own network namespace, whose packets are shown
+    /// without a namespace.
+    pub own_netns: Option<u32>,
+    /// Time zone of the time stamps.
+    pub clock: Clock,
+}
+
+/// Writes events as text for people.
+pub struct Text<W> {
+    writer: W,
+    options: TextOptions,
+    /// Widths of the namespace and device columns: as wide as anything yet
+    /// seen, so that a stream is aligned after its first lines.
+    widths: [usize; 2],
+    /// Hints already given: one is of use once, not with every packet.
+    hints: HashSet<String>,
+}
+
+/// A name wider than this does not push all later lines to the right.
+const WIDEST_COLUMN: usize = 32;
+
+impl<W: Write> Text<W> {
+    /// `writer` should be buffered.
+    pub fn new(writer: W, options: TextOptions) -> Self {
+        Self { writer, options, widths: [0; 2], hints: HashSet::new() }
+    }
+
+    fn drop(&mut self, drop: &Drop) -> io::Result<()> {
+        self.packet_line(drop)?;
+        let color = self.options.color;
+        let CauseText { verb, place, text, note } = cause_text::describe(&drop.cause, true);
+        write!(self.writer, "    {}: {place}", paint(color, Tone::Verdict, verb))?;
+        if !text.is_empty() {
+            write!(self.writer, ": {}", paint(color, Tone::Rule, text))?;
+        }
+        if !note.is_empty() {
+            write!(self.writer, " ({note})")?;
+        }
+        writeln!(self.writer)?;
+        self.hint(&drop.cause)?;
+        if self.options.verbose {
+            self.cause_facts(&drop.cause)?;
+            self.packet_facts(drop)?;
+        }
+        self.stack(&drop.stack)
+    }
+
+    fn packet_line(&mut self, drop: &Drop) -> io::Result<()> {
+        let time = self.options.clock.time(drop.time_ns);
+        write!(self.writer, "{}", paint(self.options.color, Tone::Faint, time))?;
+        let columns =
+            [packet_text::netns(&drop.netns, self.options.own_netns), packet_text::device(drop)];
+        for (text, width) in columns.iter().zip(&mut self.widths) {
+            *width = text.chars().count().min(WIDEST_COLUMN).max(*width);
+            if *width > 0 {
+                write!(self.writer, "  {text:<width$}")?;
+            }
+        }
+        writeln!(self.writer, "  {}", Headers(&drop.packet))
+    }
+
+    fn hint(&mut self, cause: &Cause) -> io::Result<()> {
+        let Cause::Kernel(kernel) = cause else { return Ok(()) };
+        let Some(hint) = &kernel.hint else { return Ok(()) };
+        if !self.options.verbose && !self.hints.insert(hint.clone()) {
+            return Ok(());
+        }
+        let text = format!("hint: {}", escape(hint));
+        writeln!(self.writer, "    {}", paint(self.options.color, Tone::Hint, text))
+    }
+
+    fn cause_facts(&mut self, cause: &Cause) -> io::Result<()> {
+        match cause {
+            Cause::NftRule(rule) => {
+                self.hook(&rule.place)?;
+                self.rule_facts(rule)
+            }
+            Cause::NftPolicy(policy) => self.hook(&policy.place),
+            Cause::Kernel(kernel) => self.fact("code", &format!("{:#x}", kernel.location)),
+            Cause::Freed(freed) => self.fact("code", &format!("{:#x}", freed.location)),
+        }
+    }
+
+    fn hook(&mut self, place: &ChainRef) -> io::Result<()> {
+        let mut parts = Vec::new();
+        if let Some(hook) = &place.hook {
+            parts.push(escape(hook).into_owned());
+        }
+        if let Some(priority) = place.priority {
+            parts.push(format!("priority {priority}"));
+        }
+        if let Some(chain) = &place.base_chain {
+            parts.push(format!("base chain {}", escape(chain)));
+        }
+        if parts.is_empty() { Ok(()) } else { self.fact("hook", &parts.join(", ")) }
+    }
+
+    fn rule_facts(&mut self, rule: &NftRule) -> io::Result<()> {
+        if let (Some(_), Some(text)) = (&rule.iptables, &rule.rule) {
+            self.fact("nft rule", &escape(text))?;
+        }
+        if let Some(comment) = &rule.comment {
+            self.fact("comment", &escape(comment))?;
+        }
+        Ok(())
+    }
+
+    fn packet_facts(&mut self, drop: &Drop) -> io::Result<()> {
+        let packet = &drop.packet;
+        if let Some(link) = &packet.link {
+            let text = format!("{} > {}", escape(&link.source), escape(&link.destination));
+            self.fact("link", &text)?;
+        }
+        let mut text = String::new();
+        if let Some(ip) = &packet.ip {
+            text.push_str(&format!("ttl {}", ip.ttl));
+            if let Some(id) = ip.id {
+                text.push_str(&format!(", id {id}"));
+            }
+            if let Some(Transport::Tcp(tcp)) = &packet.transport
+                && let Some(window) = tcp.window
+            {
+                text.push_str(&format!(", window {window}"));
+            }
+            if !ip.extensions.is_empty() {
+                text.push_str(&format!(", extension headers {:?}", ip.extensions));
+            }
+            self.fact("header", &text)?;
+        }
+        let (skb, length, mark) = (packet.skb, packet.length, packet.mark);
+        self.fact("packet", &format!("skb {skb:#x}, length {length}, mark {mark:#x}"))?;
+        if let Some(process) = &drop.process {
+            self.fact("process", &format!("{} (pid {})", escape(&process.command), process.pid))?;
+        }
+        self.fact("seen by", &format!("{}, cpu {}", drop.backend.as_str(), drop.cpu))
+    }
+
+    fn stack(&mut self, stack: &[String]) -> io::Result<()> {
+        for (number, frame) in stack.iter().enumerate() {
+            self.fact(if number == 0 { "stack" } else { "" }, &escape(frame))?;
+        }
+        Ok(())
+    }
+
+    fn fact(&mut self, label: &str, text: &str) -> io::Result<()> {
+        let label = format!("{label:<8}");
+        writeln!(self.writer, "    {}  {text}", paint(self.options.color, Tone::Faint, label))
+    }
+
+    fn aside(&mut self, text: &str) -> io::Result<()> {
+        let text = format!("-- {text}");
+        writeln!(self.writer, "{}", paint(self.options.color, Tone::Warning, text))
+    }
+}
+
+impl<W: Write> Sink for Text<W> {
+    fn event(&mut self, event: &Event) -> io::Result<()> {
+        match event {
+            Event::Drop(drop) => self.drop(drop),
+            Event::Lost(lost) => self.aside(&loss(lost)),
+            Event::Notice(notice) => self.aside(&escape(&notice.text)),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+}
+
+/// What was lost, why, and what helps.
+fn loss(lost: &Lost) -> String {
+    let count = lost.count;
+    let events = if count == 1 { "event" } else { "events" };
+    match lost.place {
+        LossPlace::Ring => {
+            format!("{count} {events} lost: ring buffer full; try --ring-size or a narrower filter")
+        }
+        LossPlace::Nested => {
+            format!("{count} {events} lost: the probe was interrupted by another packet on its CPU")
+        }
+        LossPlace::Attribution => {
+            format!("{count} {events} without a rule: too many packets between rule and drop")
+        }
+        LossPlace::Netlink => {
+            format!("{count} {events} may lack a rule: the kernel's trace socket was full")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::escape::is_harmful;
+    use super::super::samples;
+    use super::*;
+
+    fn text(options: &TextOptions, events: &[Event]) -> String {
+        let mut out = Vec::new();
+        let mut sink = Text::new(&mut out, options.clone());
+        events.iter().for_each(|event| sink.event(event).unwrap());
+        sink.finish().unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    fn options() -> TextOptions {
+        TextOptions { color: false, verbose: false, own_netns: None, clock: Clock::utc() }
+    }
+
+    #[test]
+    fn everything_once() {
+        insta::assert_snapshot!(text(&options(), &samples::all()), @r"
+        22:13:20.104211  netns blue  eth0 in  IP 10.0.0.1.43210 > 10.0.0.2.10000: tcp [S] seq 123 len 60
+            dropped by rule: ip filter input handle 7: tcp dport 10000 drop
+        22:13:20.104211  netns blue  eth0 in  IP 10.0.0.1.43210 > 10.0.0.2.10000: tcp [S] seq 123 len 60
+            rejected by rule: inet filter input handle 9: tcp dport 22 reject with tcp reset (sent tcp reset)
+        22:13:20.104211  netns blue  eth0 in  IP 10.0.0.1.43210 > 10.0.0.2.10000: tcp [S] seq 123 len 60
+            dropped by rule: ip filter ports handle 12: tcp dport vmap @verdicts (element 10000 : drop)
+        22:13:20.104211  netns blue  eth0 in  IP 10.0.0.1.43210 > 10.0.0.2.10000: tcp [S] seq 123 len 60
+            ended by rule: ip filter ? handle 8: (text unknown: the rule was gone before it was listed)
+        22:13:20.104211  netns blue  eth0 in  IP 10.0.0.1.43210 > 10.0.0.2.10000: tcp [S] seq 123 len 60
+            dropped by rule: ip filter INPUT handle 4: -A INPUT -p tcp --dport 10000 -j DROP
+        22:13:20.104211  netns blue  eth0 in  IP 10.0.0.1.43210 > 10.0.0.2.10000: tcp [S] seq 123 len 60
+            dropped by policy: inet filter input (policy drop)
+        22:13:20.104211  netns blue  eth0 in  IP 10.0.0.1.43210 > 10.0.0.2.10000: tcp [S] seq 123 len 60
+            dropped by kernel: NO_SOCKET: no socket listens on this port (tcp_v4_rcv+0x1a2)
+            hint: list what listens: ss -tulnp
+            stack     tcp_v4_rcv+0x1a2
+                      ip_local_deliver+0x10
+        22:13:20.104211  netns blue  eth0 in  IP 10.0.0.1.43210 > 10.0.0.2.10000: tcp [S] seq 123 len 60
+            dropped by kernel: NETFILTER_DROP: a netfilter hook dropped it (hook function nf_conntrack_in, nf_hook_slow+0xa6)
+        22:13:20.104211  netns blue  eth0 in  IP 10.0.0.1.43210 > 10.0.0.2.10000: tcp [S] seq 123 len 60
+            freed at: skb_release+0x10 (not known to be a drop)
+        -- 12 events lost: ring buffer full; try --ring-size or a narrower filter
+        -- rule texts are unknown: the program nft was not found
+        ");
+    }
+
+    #[test]
+    fn verbose_is_one_line_a_fact() {
+        let verbose = TextOptions { verbose: true, ..options() };
+        let events = [samples::verdict_map(), samples::iptables(), samples::no_socket()];
+        insta::assert_snapshot!(text(&verbose, &events), @r"
+        22:13:20.104211  netns blue  eth0 in  IP 10.0.0.1.43210 > 10.0.0.2.10000: tcp [S] seq 123 len 60
+            dropped by rule: ip filter ports handle 12: tcp dport vmap @verdicts (element 10000 : drop)
+            hook      input, priority 0, base chain input
+            header    ttl 64, id 1, window 64240
+            packet    skb 0xffff888001234500, length 60, mark 0x10
+            seen by   points, cpu 1
+        22:13:20.104211  netns blue  eth0 in  IP 10.0.0.1.43210 > 10.0.0.2.10000: tcp [S] seq 123 len 60
+            dropped by rule: ip filter INPUT handle 4: -A INPUT -p tcp --dport 10000 -j DROP
+            hook      input, priority 0
+            nft rule  tcp dport 10000 counter drop
+            comment   no \x1b[31mred
+            header    ttl 64, id 1, window 64240
+            packet    skb 0xffff888001234500, length 60, mark 0x10
+            seen by   points, cpu 1
+        22:13:20.104211  netns blue  eth0 in  IP 10.0.0.1.43210 > 10.0.0.2.10000: tcp [S] seq 123 len 60
+            dropped by kernel: NO_SOCKET: no socket listens on this port (tcp_v4_rcv+0x1a2)
+            hint: list what listens: ss -tulnp
+            code      0xffffffff81234567
+            header    ttl 64, id 1, window 64240
+            packet    skb 0xffff888001234500, length 60, mark 0x10
+            process   nc\n (pid 1234)
+            seen by   tracepoint, cpu 1
+            stack     tcp_v4_rcv+0x1a2
+                      ip_local_deliver+0x10
+        ");
+    }
+
+    #[test]
+    fn columns_grow_and_own_namespace_is_left_out() {
+        let mut other = samples::drop_of(samples::rule());
+        other.netns.inode = 1;
+        other.netns.name = None;
+        other.in_device = None;
+        let events = [samples::rule(), Event::Drop(Box::new(other)), samples::rule()];
+        let own = TextOptions { own_netns: Some(4_026_532_281), ..options() };
+        insta::assert_snapshot!(text(&own, &events), @r"
+        22:13:20.104211  eth0 in  IP 10.0.0.1.43210 > 10.0.0.2.10000: tcp [S] seq 123 len 60
+            dropped by rule: ip filter input handle 7: tcp dport 10000 drop
+        22:13:20.104211  netns 1  eth0     IP 10.0.0.1.43210 > 10.0.0.2.10000: tcp [S] seq 123 len 60
+            dropped by rule: ip filter input handle 7: tcp dport 10000 drop
+        22:13:20.104211           eth0 in  IP 10.0.0.1.43210 > 10.0.0.2.10000: tcp [S] seq 123 len 60
+            dropped by rule: ip filter input handle 7: tcp dport 10000 drop
+        ");
+    }
+
+    #[test]
+    fn a_hint_is_given_once() {
+        let twice = [samples::no_socket(), samples::no_socket()];
+        assert_eq!(text(&options(), &twice).matches("hint:").count(), 1);
+        let verbose = TextOptions { verbose: true, ..options() };
+        assert_eq!(text(&verbose, &twice).matches("hint:").count(), 2);
+    }
+
+    #[test]
+    fn losses() {
+        use LossPlace::*;
+        let events = [Ring, Nested, Attribution, Netlink].map(|place| samples::lost(place, 1));
+        insta::assert_snapshot!(text(&options(), &events), @r"
+        -- 1 event lost: ring buffer full; try --ring-size or a narrower filter
+        -- 1 event lost: the probe was interrupted by another packet on its CPU
+        -- 1 event without a rule: too many packets between rule and drop
+        -- 1 event may lack a rule: the kernel's trace socket was full
+        ");
+    }
+
+    #[test]
+    fn colour() {
+        let color = TextOptions { color: true, ..options() };
+        let text = text(&color, &[samples::no_socket(), samples::notice()]);
+        insta::assert_snapshot!(text.escape_debug().to_string().replace("\\n", "\n"), @r"
+        \u{1b}[2m22:13:20.104211\u{1b}[0m  netns blue  eth0 in  IP 10.0.0.1.43210 > 10.0.0.2.10000: tcp [S] seq 123 len 60
+            \u{1b}[31mdropped by kernel\u{1b}[0m: NO_SOCKET: \u{1b}[1mno socket listens on this port\u{1b}[0m (tcp_v4_rcv+0x1a2)
+            \u{1b}[36mhint: list what listens: ss -tulnp\u{1b}[0m
+            \u{1b}[2mstack   \u{1b}[0m  tcp_v4_rcv+0x1a2
+            \u{1b}[2m        \u{1b}[0m  ip_local_deliver+0x10
+        \u{1b}[33m-- rule texts are unknown: the program nft was not found\u{1b}[0m
+        ");
+    }
+
+    #[test]
+    fn nothing_foreign_reaches_the_terminal() {
+        let evil = "\x1b]0;\u{9b}1m\n\u{202e}".to_owned();
+        let mut drop = samples::drop_of(samples::iptables());
+        drop.netns.name = Some(evil.clone());
+        drop.device.as_mut().unwrap().name.clone_from(&evil);
+        drop.in_device.as_mut().unwrap().name.clone_from(&evil);
+        drop.process = Some(nfscope_event::Process { pid: 1, command: evil.clone() });
+        drop.stack = vec![evil.clone()];
+        if let Cause::NftRule(rule) = &mut drop.cause {
+            for text in [&mut rule.rule, &mut rule.iptables, &mut rule.comment] {
+                *text = Some(evil.clone());
+            }
+            for text in [&mut rule.element, &mut rule.sent, &mut rule.place.chain] {
+                *text = Some(evil.clone());
+            }
+            for text in [&mut rule.place.base_chain, &mut rule.place.hook] {
+                *text = Some(evil.clone());
+            }
+            rule.place.table.clone_from(&evil);
+        }
+        let verbose = TextOptions { verbose: true, ..options() };
+        let notice = nfscope_event::Notice { time_ns: 0, text: evil };
+        let events = [Event::Drop(Box::new(drop)), Event::Notice(notice)];
+        let text = text(&verbose, &events);
+        let lines = text.lines().count();
+        assert!(!text.replace('\n', "").contains(is_harmful), "{text}");
+        assert_eq!(lines, 11, "{text}");
+    }
+}
