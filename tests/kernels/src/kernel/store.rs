@@ -109,14 +109,10 @@ fn build(
         download::fetch(&url, &deb, Some(&package.sha256))?;
         shell::run("dpkg-deb", [Path::new("-x"), &deb, &tree])?;
     }
-    let boot = tree.join("boot");
-    fs::copy(boot.join(format!("vmlinuz-{release}")), finished.join("vmlinuz"))
-        .or_else(|_| fs::copy(boot.join(format!("vmlinux-{release}")), finished.join("vmlinuz")))
-        .context("the package has no kernel image in /boot")?;
+    copy_boot_file(&tree, &release, &["vmlinuz", "vmlinux"], &finished.join("vmlinuz"))?;
     let modules = stage_modules(&tree, &release, &work.path().join("stage"))?;
     // Where the kernel has no /proc/config.gz, its configuration is read here.
-    fs::copy(boot.join(format!("config-{release}")), modules.join("config"))
-        .context("the package has no configuration in /boot")?;
+    copy_boot_file(&tree, &release, &["config"], &modules.join("config"))?;
     let part = boot::kernel_part(&modules, &root.busybox())?;
     fs::write(finished.join("boot.cpio"), part)?;
     let all = modules.parent().context("modules have no folder")?;
@@ -155,6 +151,24 @@ fn choose<'a>(packages: &'a [Package], spec: &KernelSpec) -> Option<(String, Vec
     Some((release.to_owned(), parts))
 }
 
+/// Copy a file that is `/boot/NAME-RELEASE`, or `NAME` beside the modules.
+fn copy_boot_file(tree: &Path, release: &str, names: &[&str], target: &Path) -> Result<()> {
+    let file = names
+        .iter()
+        .flat_map(|name| {
+            [
+                format!("boot/{name}-{release}"),
+                format!("usr/lib/modules/{release}/{name}"),
+                format!("lib/modules/{release}/{name}"),
+            ]
+        })
+        .map(|name| tree.join(name))
+        .find(|file| file.exists())
+        .with_context(|| format!("the package has no {}", names.join(" or ")))?;
+    fs::copy(&file, target).with_context(|| format!("cannot copy {}", file.display()))?;
+    Ok(())
+}
+
 /// Copy the useful modules to `stage` and list their dependencies; returns the
 /// release's folder there.
 fn stage_modules(tree: &Path, release: &str, stage: &Path) -> Result<PathBuf> {
@@ -170,8 +184,9 @@ fn stage_modules(tree: &Path, release: &str, stage: &Path) -> Result<PathBuf> {
     std::os::unix::fs::symlink("../lib", stage.join("usr/lib"))?;
     for entry in fs::read_dir(&source)? {
         let entry = entry?;
-        if entry.file_type()?.is_file() {
-            fs::copy(entry.path(), target.join(entry.file_name()))?;
+        let name = entry.file_name();
+        if entry.file_type()?.is_file() && name.to_string_lossy().starts_with("modules.") {
+            fs::copy(entry.path(), target.join(name))?;
         }
     }
     copy_modules(&source.join("kernel"), &target.join("kernel"), Path::new(""))?;
