@@ -13,6 +13,7 @@ mount -t bpf bpf /sys/fs/bpf
 mount -t debugfs debug /sys/kernel/debug
 mount -t tracefs trace /sys/kernel/tracing
 mount -t cgroup2 cgroup /sys/fs/cgroup
+hostname lab
 ip link set lo up
 ulimit -l unlimited
 cd /tmp/share || exit

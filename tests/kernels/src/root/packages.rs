@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use crate::{archive::package::Package, kernel::spec::Architecture};
 
 /// What a shell script needs, and the network tools of the scenarios.
-const COMMON: [&str; 34] = [
+const COMMON: &[&str] = &[
     "base-files",
     "bash",
     "busybox-static",
@@ -41,15 +41,16 @@ const COMMON: [&str; 34] = [
     "ipset",
     "hping3",
     "bpftool",
+    "strace",
     "libelf1t64",
 ];
 /// Old rule programs, and the tools that nfscope is compared with.
-const AMD64: [&str; 4] = ["arptables", "bpftrace", "ebtables", "pwru"];
+const AMD64: &[&str] = &["arptables", "bpftrace", "ebtables", "pwru"];
 
 /// The packages to have, their dependencies apart.
 pub fn wanted(architecture: Architecture) -> Vec<&'static str> {
     let more: &[&str] = match architecture {
-        Architecture::Amd64 => &AMD64,
+        Architecture::Amd64 => AMD64,
         Architecture::Arm64 => &[],
     };
     COMMON.iter().chain(more).copied().collect()

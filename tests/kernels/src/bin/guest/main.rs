@@ -1,0 +1,44 @@
+//! What scenarios need inside the guest: traffic, listeners, and a check of
+//! what nfscope printed. Linked statically, and quick to start, since the
+//! guest's processor is emulated.
+
+mod await_line;
+mod expect;
+mod listen;
+mod send;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Helper for nfscope's scenarios.
+#[derive(Parser)]
+#[command(name = "nfscope-guest", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Await(await_line::Arguments),
+    Expect(expect::Arguments),
+    Listen(listen::Arguments),
+    Send(send::Arguments),
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Await(arguments) => await_line::run(&arguments),
+        Command::Expect(arguments) => expect::run(&arguments),
+        Command::Listen(arguments) => listen::run(&arguments),
+        Command::Send(arguments) => send::run(&arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("nfscope-guest: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

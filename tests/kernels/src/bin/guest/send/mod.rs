@@ -1,0 +1,206 @@
+//! `nfscope-guest send`
+
+mod frame;
+mod raw;
+mod stream;
+mod wire;
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use clap::Subcommand;
+use socket2::{Domain, Protocol, Socket, Type};
+
+/// Send packets; prints what became of them, one word each.
+#[derive(clap::Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// UDP datagrams.
+    Udp {
+        /// Where to.
+        to: SocketAddr,
+        #[command(flatten)]
+        common: Common,
+        /// Bytes of payload.
+        #[arg(long, default_value_t = 4)]
+        size: usize,
+    },
+    /// TCP connections: one SYN, what follows, and the end. Nothing is sent
+    /// again when no answer comes.
+    Tcp {
+        /// Where to.
+        to: SocketAddr,
+        #[command(flatten)]
+        common: Common,
+        /// Milliseconds to wait for an answer.
+        #[arg(long, default_value_t = 200)]
+        wait: u64,
+    },
+    /// TCP segments that belong to no connection.
+    Segment {
+        /// Where to.
+        to: SocketAddr,
+        #[command(flatten)]
+        common: Common,
+        /// Flags as tcpdump writes them: S F R P U and . (acknowledgement).
+        #[arg(long, default_value = ".")]
+        flags: wire::Flags,
+    },
+    /// SCTP INIT chunks.
+    Sctp {
+        /// Where to.
+        to: SocketAddr,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// ICMP or ICMPv6 messages.
+    Icmp {
+        /// Where to.
+        to: IpAddr,
+        #[command(flatten)]
+        common: Common,
+        /// Type number; an echo request if it is not given.
+        #[arg(long = "type")]
+        kind: Option<u8>,
+        /// Code number.
+        #[arg(long, default_value_t = 0)]
+        code: u8,
+        /// Identifier.
+        #[arg(long, default_value_t = 1)]
+        id: u16,
+    },
+    /// An ARP request by a device.
+    Arp {
+        /// The device.
+        device: String,
+        /// Whose address is asked for.
+        target: std::net::Ipv4Addr,
+        /// Who asks.
+        sender: std::net::Ipv4Addr,
+        /// How many.
+        #[arg(long, default_value_t = 1)]
+        count: u32,
+    },
+    /// An Ethernet frame, given in hexadecimal.
+    Frame {
+        /// The device.
+        device: String,
+        /// The bytes from the destination address on; spaces and colons are ignored.
+        bytes: wire::Hex,
+        /// How many.
+        #[arg(long, default_value_t = 1)]
+        count: u32,
+    },
+}
+
+/// Options of all kinds that go through a socket.
+#[derive(clap::Args)]
+struct Common {
+    /// How many.
+    #[arg(long, default_value_t = 1)]
+    count: u32,
+    /// Source port; with --from too.
+    #[arg(long)]
+    port: Option<u16>,
+    /// Source address.
+    #[arg(long)]
+    from: Option<IpAddr>,
+    /// Packet mark.
+    #[arg(long)]
+    mark: Option<u32>,
+    /// Time to live, or hop limit.
+    #[arg(long)]
+    ttl: Option<u32>,
+    /// Milliseconds between two.
+    #[arg(long, default_value_t = 0)]
+    gap: u64,
+}
+
+impl Common {
+    /// A socket with these options, bound and connected: the kernel has chosen
+    /// the source address, and refuses what it cannot route.
+    fn socket(&self, to: SocketAddr, kind: Type, protocol: Protocol) -> Result<Socket> {
+        let socket = self.unconnected(to, kind, protocol)?;
+        socket.connect(&to.into()).with_context(|| format!("cannot send to {to}"))?;
+        Ok(socket)
+    }
+
+    fn unconnected(&self, to: SocketAddr, kind: Type, protocol: Protocol) -> Result<Socket> {
+        let domain = Domain::for_address(to);
+        let socket = Socket::new(domain, kind, Some(protocol)).context("cannot make a socket")?;
+        if let Some(mark) = self.mark {
+            socket.set_mark(mark).context("cannot set the mark")?;
+        }
+        match (self.ttl, to.is_ipv4()) {
+            (Some(ttl), true) => socket.set_ttl_v4(ttl)?,
+            (Some(ttl), false) => socket.set_unicast_hops_v6(ttl)?,
+            (None, _) => {}
+        }
+        if self.from.is_some() || self.port.is_some() {
+            let any = if to.is_ipv4() { IpAddr::from([0; 4]) } else { IpAddr::from([0; 16]) };
+            let address = SocketAddr::new(self.from.unwrap_or(any), self.port.unwrap_or(0));
+            socket.set_reuse_address(true)?;
+            socket.bind(&address.into()).with_context(|| format!("cannot bind {address}"))?;
+        }
+        Ok(socket)
+    }
+
+    /// Do it as often as was asked for; a packet that the kernel refuses to
+    /// send (a firewall at its output does that) is an outcome, not an error.
+    fn repeat(&self, mut one: impl FnMut(u32) -> Result<&'static str>) -> Result<()> {
+        for number in 0..self.count {
+            let outcome = one(number)?;
+            println!("{outcome}");
+            if self.gap > 0 {
+                thread::sleep(Duration::from_millis(self.gap));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One word for what a send call said.
+fn outcome(result: std::io::Result<usize>) -> Result<&'static str> {
+    use std::io::ErrorKind as Kind;
+    match result {
+        Ok(_) => Ok("sent"),
+        Err(error) => match error.kind() {
+            // A reject for the packet before is told at the next call.
+            Kind::ConnectionRefused => Ok("refused"),
+            Kind::PermissionDenied => Ok("forbidden"),
+            Kind::HostUnreachable | Kind::NetworkUnreachable => Ok("unreachable"),
+            _ => Err(error).context("cannot send"),
+        },
+    }
+}
+
+/// Run it.
+///
+/// # Errors
+/// When packets cannot be made or handed to the kernel.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    match &arguments.what {
+        What::Udp { to, common, size } => {
+            let socket = common.socket(*to, Type::DGRAM, Protocol::UDP)?;
+            let payload = vec![b'n'; *size];
+            common.repeat(|_| outcome(socket.send(&payload)))
+        }
+        What::Tcp { to, common, wait } => {
+            common.repeat(|_| stream::connect(common, *to, Duration::from_millis(*wait)))
+        }
+        What::Segment { to, common, flags } => raw::segments(common, *to, *flags),
+        What::Sctp { to, common } => raw::sctp(common, *to),
+        What::Icmp { to, common, kind, code, id } => raw::icmp(common, *to, *kind, *code, *id),
+        What::Arp { device, target, sender, count } => frame::arp(device, *sender, *target, *count),
+        What::Frame { device, bytes, count } => frame::send(device, &bytes.0, *count),
+    }
+}
