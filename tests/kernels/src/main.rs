@@ -8,6 +8,7 @@ mod image;
 mod kernel;
 mod root;
 mod shell;
+mod test;
 mod vm;
 
 use std::process::ExitCode;
@@ -25,12 +26,14 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Fetch(command::fetch::Arguments),
+    Test(command::test::Arguments),
     Vm(command::vm::Arguments),
 }
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Fetch(arguments) => command::fetch::run(&arguments),
+        Command::Test(arguments) => command::test::run(&arguments),
         Command::Vm(arguments) => command::vm::run(&arguments),
     };
     result.unwrap_or_else(|error| {
