@@ -3,9 +3,14 @@
 //! guest's processor is emulated.
 
 mod await_line;
+mod compare;
+mod differential;
 mod expect;
+mod generate;
 mod listen;
+mod oracle;
 mod send;
+mod traffic;
 
 use std::process::ExitCode;
 
@@ -22,6 +27,9 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Await(await_line::Arguments),
+    Differential(differential::Arguments),
+    #[command(hide = true)]
+    DifferentialSend(traffic::send::SendArguments),
     Expect(expect::Arguments),
     Listen(listen::Arguments),
     Send(send::Arguments),
@@ -30,6 +38,8 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Await(arguments) => await_line::run(&arguments),
+        Command::Differential(arguments) => differential::run(&arguments),
+        Command::DifferentialSend(arguments) => traffic::send::run(&arguments),
         Command::Expect(arguments) => expect::run(&arguments),
         Command::Listen(arguments) => listen::run(&arguments),
         Command::Send(arguments) => send::run(&arguments),

@@ -2,7 +2,7 @@
 
 mod report;
 
-pub use report::{Counts, count};
+pub use report::{compare_counters, count, print_difference};
 
 use crate::generate::place::{Node, tag_of};
 use nfscope_event::{Family, NftVerdict};
@@ -106,7 +106,7 @@ pub fn differences(expected: &Drops, seen: &Drops) -> Vec<Difference> {
 }
 
 /// A way to spoil what the second witness said.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy)]
 pub enum Falsification {
     /// One handle is greater by one.
     Handle,
@@ -119,9 +119,8 @@ pub enum Falsification {
 impl Falsification {
     /// Spoils one drop in the middle. Says whether there was one to spoil.
     pub fn apply(self, drops: &mut Drops) -> bool {
-        let by_rule = |list: &&mut Vec<Decision>| {
-            list.iter().any(|d| matches!(d.outcome, Outcome::Rule(..)))
-        };
+        let by_rule =
+            |list: &&mut Vec<Decision>| list.iter().any(|d| matches!(d.outcome, Outcome::Rule(..)));
         let middle = drops.len() / 2;
         let Some(list) = drops.values_mut().skip(middle).find(by_rule) else { return false };
         let Some(index) = list.iter().position(|d| matches!(d.outcome, Outcome::Rule(..))) else {

@@ -24,13 +24,8 @@ pub enum Cause {
 
 impl Cause {
     /// All of them.
-    pub const ALL: [Self; 5] = [
-        Self::Drop,
-        Self::VerdictMap,
-        Self::Policy,
-        Self::Reject,
-        Self::Queue,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::Drop, Self::VerdictMap, Self::Policy, Self::Reject, Self::Queue];
 }
 
 /// Constructs that lead to a rule with a given end.
@@ -53,11 +48,8 @@ const MAPS: [Construct; 4] = [
     Construct::IntervalMap,
     Construct::ConcatenatedMap,
 ];
-const POLICIES: [Construct; 3] = [
-    Construct::PolicyAtEnd,
-    Construct::PolicyAfterReturn,
-    Construct::PolicyAfterGoto,
-];
+const POLICIES: [Construct; 3] =
+    [Construct::PolicyAtEnd, Construct::PolicyAfterReturn, Construct::PolicyAfterGoto];
 
 /// A construct for `cause`.
 pub fn choose(random: &mut Random, cause: Cause) -> Construct {
@@ -79,11 +71,7 @@ pub struct Ending {
 
 impl Ending {
     /// The end that is none.
-    pub const ACCEPT: Self = Self {
-        guard: "",
-        statement: "accept",
-        verdict: None,
-    };
+    pub const ACCEPT: Self = Self { guard: "", statement: "accept", verdict: None };
 
     /// A statement for `cause` that fits the packets of `key` in `column`.
     /// Narrows `transport` where the statement takes one protocol only.
@@ -112,14 +100,19 @@ impl Ending {
                 }
             }
         };
-        Self {
-            guard,
-            statement,
-            verdict: Some(verdict),
-        }
+        Self { guard, statement, verdict: Some(verdict) }
     }
 
-    fn rule(&self, table: &mut Table, random: &mut Random, construct: Construct, test: &str) -> Rule {
+    /// To a queue without a listener, which then lets the packet go on.
+    pub const BYPASS: Self = Self { guard: "", statement: "queue num 9 bypass", verdict: None };
+
+    fn rule(
+        &self,
+        table: &mut Table,
+        random: &mut Random,
+        construct: Construct,
+        test: &str,
+    ) -> Rule {
         let counter = match random.below(6) {
             0..3 => "counter".to_owned(),
             3 => format!("counter name \"{}\"", table.add_counter()),
@@ -128,7 +121,7 @@ impl Ending {
         Rule {
             counted: counter == "counter" && self.verdict.is_some(),
             text: words(&[test, self.guard, &counter, self.statement]),
-            verdict: self.verdict,
+            verdict: self.verdict.clone(),
             construct,
         }
     }
@@ -218,9 +211,7 @@ impl Writer<'_> {
             }
             C::IntervalSet => {
                 let range = format!("{{ {} }}", key.range(&key.selectors));
-                let set = self
-                    .table
-                    .add_set("set", key.set_type(), "flags interval;", &range);
+                let set = self.table.add_set("set", key.set_type(), "flags interval;", &range);
                 self.end(construct, ending, &format!("{expression} @{set}"));
             }
             C::Range => {
@@ -266,11 +257,7 @@ impl Writer<'_> {
                 chain = self.table.add_chain(self.column, rules);
             }
         }
-        let word = if construct == Construct::Goto {
-            "goto"
-        } else {
-            "jump"
-        };
+        let word = if construct == Construct::Goto { "goto" } else { "jump" };
         self.push(construct, format!("{test} {word} {chain}"));
     }
 
@@ -288,13 +275,9 @@ impl Writer<'_> {
         self.push(construct, text);
     }
 
-    /// A map whose last element, if there are several, accepts.
     fn write_map(&mut self, construct: Construct, key: &Key) {
         let mut expression = key.expression();
-        let (accepted, dropped) = match key.selectors.as_slice() {
-            [dropped @ .., last] if !dropped.is_empty() => (Some(*last), dropped),
-            all => (None, all),
-        };
+        let (dropped, accepted) = map_elements(construct, &key.selectors);
         let concatenated = match (construct, key.network, key.field) {
             (Construct::ConcatenatedMap, Network::V4 | Network::V6, Field::Address) => true,
             _ => false,
@@ -333,12 +316,18 @@ impl Writer<'_> {
     }
 }
 
+/// The selectors that a construct drops, and the last one if it is there to be
+/// accepted: verdict maps have such an element.
+pub fn map_elements(construct: Construct, selectors: &[u16]) -> (&[u16], Option<u16>) {
+    match selectors {
+        [dropped @ .., last] if MAPS.contains(&construct) && !dropped.is_empty() => {
+            (dropped, Some(*last))
+        }
+        all => (all, None),
+    }
+}
+
 /// A rule that ends no packet.
 pub fn through(construct: Construct, text: String) -> Rule {
-    Rule {
-        text,
-        verdict: None,
-        construct,
-        counted: false,
-    }
+    Rule { text, verdict: None, construct, counted: false }
 }

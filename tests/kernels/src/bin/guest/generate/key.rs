@@ -30,11 +30,7 @@ pub struct Key {
 impl Key {
     /// The expression in nft's language: `ip daddr`.
     pub fn expression(&self) -> String {
-        let (address, port) = if self.reply {
-            ("saddr", "sport")
-        } else {
-            ("daddr", "dport")
-        };
+        let (address, port) = if self.reply { ("saddr", "sport") } else { ("daddr", "dport") };
         match (self.field, self.network) {
             (Field::Port(transport), _) => {
                 format!("{} {port}", transport.word().unwrap_or("th"))
@@ -65,8 +61,7 @@ impl Key {
     /// `VALUE-VALUE` from the first to the last of `selectors`.
     pub fn range(&self, selectors: &[u16]) -> String {
         let ends = [selectors.first(), selectors.last()];
-        ends.map(|end| end.map(|s| self.value(*s)).unwrap_or_default())
-            .join("-")
+        ends.map(|end| end.map(|s| self.value(*s)).unwrap_or_default()).join("-")
     }
 
     /// All values as the elements of a set: `{ a, b }`.

@@ -66,11 +66,7 @@ mod tests {
     }
 
     fn everything() -> Abilities {
-        let ability = |column| Ability {
-            chain: true,
-            reject: takes_reject(column),
-            queue: true,
-        };
+        let ability = |column| Ability { chain: true, reject: takes_reject(column), queue: true };
         Column::ALL.into_iter().map(|c| (c, ability(c))).collect()
     }
 

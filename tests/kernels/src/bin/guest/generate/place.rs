@@ -63,9 +63,6 @@ pub enum Transport {
 }
 
 impl Transport {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Tcp, Self::Udp, Self::Sctp, Self::Icmp];
-
     /// The word nft uses before `dport`; None where there are no ports.
     pub fn word(self) -> Option<&'static str> {
         match self {
@@ -120,10 +117,7 @@ impl Path {
 
     /// Replies to the bridge's side come back over the bridge.
     fn source_net(self) -> u8 {
-        u8::from(matches!(
-            self,
-            Self::Bridged | Self::ToBridge | Self::FromBridge
-        ))
+        u8::from(matches!(self, Self::Bridged | Self::ToBridge | Self::FromBridge))
     }
 
     /// The network protocols that can be sent this way.

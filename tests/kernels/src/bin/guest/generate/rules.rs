@@ -1,6 +1,6 @@
 //! The rulesets, and what to aim packets at.
 
-use super::construct::{Cause, Ending, Writer, choose, through, words};
+use super::construct::{Cause, Ending, Writer, choose, map_elements, through, words};
 use super::key::{Field, Key};
 use super::place::{Network, Path, Transport};
 use super::random::Random;
@@ -51,12 +51,8 @@ pub fn generate(
     abilities: &Abilities,
     rules: usize,
 ) -> Result<(Vec<Table>, Vec<Aim>)> {
-    let mut generator = Generator {
-        random,
-        tables: Vec::new(),
-        aims: Vec::new(),
-        selector: FIRST_SELECTOR,
-    };
+    let mut generator =
+        Generator { random, tables: Vec::new(), aims: Vec::new(), selector: FIRST_SELECTOR };
     let mut bases = generator.bases(abilities);
     ensure!(!bases.is_empty(), "the kernel takes no nftables chain at all");
     for base in &mut bases {
@@ -156,9 +152,8 @@ impl Generator<'_> {
             None => Construct::Accept,
         };
         let ending = match cause {
-            Some(cause) => {
-                Ending::choose(self.random, cause, &base.slot, network, &mut transport)
-            }
+            Some(cause) => Ending::choose(self.random, cause, &base.slot, network, &mut transport),
+            None if base.ability.queue && self.random.chance(40) => Ending::BYPASS,
             None => Ending::ACCEPT,
         };
         if construct == Construct::ConcatenatedMap && network != Network::Arp {
@@ -169,22 +164,21 @@ impl Generator<'_> {
             true => Field::Address,
             false => self.field(cause, network, reply, &mut transport),
         };
-        let key = Key {
-            path,
-            network,
-            reply,
-            field,
-            selectors: self.selectors(construct),
-        };
-        self.aims.push(Aim {
+        let key = Key { path, network, reply, field, selectors: self.selectors(construct) };
+        let (dropped, accepted) = map_elements(construct, &key.selectors);
+        let aim = Aim {
             goal: cause.map(|cause| (base.slot.column, cause)),
             path,
             network,
             transport,
             by_address: field == Field::Address,
             by_port: field != Field::Address || concatenated,
-            selectors: key.selectors.clone(),
-        });
+            selectors: dropped.to_vec(),
+        };
+        if let Some(accepted) = accepted {
+            self.aims.push(Aim { goal: None, selectors: vec![accepted], ..aim.clone() });
+        }
+        self.aims.push(aim);
         let mut writer = Writer {
             table: &mut self.tables[base.table],
             base: &mut base.rules,
@@ -237,9 +231,7 @@ impl Generator<'_> {
 
     fn selectors(&mut self, construct: Construct) -> Vec<u16> {
         let count = match construct {
-            Construct::Plain | Construct::Jump | Construct::Goto => {
-                1 + self.random.below(3) as u16
-            }
+            Construct::Plain | Construct::Jump | Construct::Goto => 1 + self.random.below(3) as u16,
             _ => 3,
         };
         let first = self.selector;
@@ -260,11 +252,7 @@ impl Generator<'_> {
             (2, _) => (format!("meta length {length}-200 counter"), None),
             _ => (format!("meta length > {length} meta mark set 0"), None),
         };
-        Rule {
-            counted: verdict.is_some(),
-            verdict,
-            ..through(Construct::Noise, text)
-        }
+        Rule { counted: verdict.is_some(), verdict, ..through(Construct::Noise, text) }
     }
 
     /// Mixes the rules, spares what is not for the policy, and puts the chain
@@ -323,17 +311,19 @@ fn spare(network: Network, only: bool, spared: &[Key]) -> String {
     let mut tests = Vec::new();
     for expression in expressions {
         let own = keys.iter().filter(|k| k.expression() == expression);
-        let values: Vec<String> = own
-            .flat_map(|key| key.selectors.iter().map(|s| key.value(*s)))
-            .collect();
+        let values: Vec<String> =
+            own.flat_map(|key| key.selectors.iter().map(|s| key.value(*s))).collect();
         tests.push(format!("{expression} != {{ {} }}", values.join(", ")));
     }
     if tests.is_empty() && !only {
-        tests.push(format!("meta protocol {}", match network {
-            Network::V4 => "ip",
-            Network::V6 => "ip6",
-            Network::Arp => "arp",
-        }));
+        tests.push(format!(
+            "meta protocol {}",
+            match network {
+                Network::V4 => "ip",
+                Network::V6 => "ip6",
+                Network::Arp => "arp",
+            }
+        ));
     }
     let tests: Vec<&str> = tests.iter().map(String::as_str).collect();
     words(&[&tests.join(" "), "accept"])

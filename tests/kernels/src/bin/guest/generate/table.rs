@@ -77,14 +77,7 @@ pub struct Table {
 impl Table {
     /// An empty table.
     pub fn new(node: Node, family: Family, name: &'static str) -> Self {
-        Self {
-            node,
-            family,
-            name,
-            objects: Vec::new(),
-            chains: Vec::new(),
-            names: 0,
-        }
+        Self { node, family, name, objects: Vec::new(), chains: Vec::new(), names: 0 }
     }
 
     /// A name that the table does not have yet.
@@ -111,12 +104,7 @@ impl Table {
     /// Adds a chain without hook and returns its name.
     pub fn add_chain(&mut self, column: Column, rules: Vec<Rule>) -> String {
         let name = self.fresh_name("c");
-        self.chains.push(Chain {
-            name: name.clone(),
-            header: None,
-            column,
-            rules,
-        });
+        self.chains.push(Chain { name: name.clone(), header: None, column, rules });
         name
     }
 

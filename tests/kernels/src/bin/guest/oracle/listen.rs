@@ -35,7 +35,8 @@ pub fn trace_tables(node: Node, abilities: &Abilities) -> String {
     let mut netdev = Vec::new();
     for (column, hook) in [(Column::NetdevIngress, "ingress"), (Column::NetdevEgress, "egress")] {
         if abilities.get(&column).is_some_and(|a| a.chain) {
-            let chain = |device| (format!("{hook}_{device}"), format!("{hook} device \"{device}\""));
+            let chain =
+                |device| (format!("{hook}_{device}"), format!("{hook} device \"{device}\""));
             netdev.extend(devices(node).map(chain));
         }
     }

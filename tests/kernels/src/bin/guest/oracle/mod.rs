@@ -19,7 +19,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 ///
 /// Headers come only with the first message of a packet in each base chain;
 /// the others have the same id.
-pub fn decide(node: Node, messages: &[TraceMessage], rules: &Rules, drops: &mut Drops) -> Result<()> {
+pub fn decide(
+    node: Node,
+    messages: &[TraceMessage],
+    rules: &Rules,
+    drops: &mut Drops,
+) -> Result<()> {
     let mut packets: HashMap<u32, PacketKey> = HashMap::new();
     for message in messages {
         if !message.network_header.is_empty() {
@@ -54,14 +59,14 @@ fn outcome(node: Node, message: &TraceMessage, rules: &Rules) -> Result<Option<O
     let Some(known) = known.filter(|k| k.chain == message.chain) else {
         bail!("a trace message of a rule that nft does not list: {message:?}");
     };
-    Ok(match (known.rule.verdict, queued) {
+    match (&known.rule.verdict, queued) {
         // `queue bypass` with nobody listening goes on.
-        (Some(NftVerdict::Queue) | None, true) if known.rule.verdict.is_none() => None,
-        (Some(verdict), _) if queued == (verdict == NftVerdict::Queue) => {
-            Some(Outcome::Rule(handle, verdict))
+        (None, true) => Ok(None),
+        (Some(verdict), _) if queued == (*verdict == NftVerdict::Queue) => {
+            Ok(Some(Outcome::Rule(handle, verdict.clone())))
         }
         _ => bail!("the rule {:?} cannot say this: {message:?}", known.rule.text),
-    })
+    }
 }
 
 /// Source and destination address, or ARP's sender and target.

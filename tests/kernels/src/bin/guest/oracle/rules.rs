@@ -12,8 +12,6 @@ use std::collections::HashMap;
 pub struct Known {
     /// The chain's name.
     pub chain: String,
-    /// What its drops count for.
-    pub column: Column,
     /// The rule.
     pub rule: Rule,
     /// Its counter, if it has one.
@@ -63,12 +61,8 @@ impl Rules {
         ensure!(have == want, "nft lists {have} rules of {want} in {key:?} {}", chain.name);
         for (rule, value) in chain.rules.iter().zip(listed) {
             let handle = value["handle"].as_u64().context("a rule without a handle")?;
-            let known = Known {
-                chain: chain.name.clone(),
-                column: chain.column,
-                rule: rule.clone(),
-                packets: counter(value),
-            };
+            let known =
+                Known { chain: chain.name.clone(), rule: rule.clone(), packets: counter(value) };
             self.rules.insert((key.clone(), handle), known);
         }
         Ok(())
@@ -86,11 +80,9 @@ impl Rules {
 
     /// All rules with namespace, family, table and handle.
     pub fn iter(&self) -> impl Iterator<Item = (Node, Family, &str, u64, &Known)> {
-        self.rules
-            .iter()
-            .map(|(((node, family, table), handle), known)| {
-                (*node, *family, table.as_str(), *handle, known)
-            })
+        self.rules.iter().map(|(((node, family, table), handle), known)| {
+            (*node, *family, table.as_str(), *handle, known)
+        })
     }
 }
 

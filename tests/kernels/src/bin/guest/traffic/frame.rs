@@ -84,11 +84,8 @@ fn transport(plan: &PacketPlan, v6: bool, addresses: &[u8]) -> (u8, Vec<u8>) {
     if let Some(at) = sum_at {
         let pseudo = [&(bytes.len() as u32).to_be_bytes()[..], &[0, 0, 0, protocol]].concat();
         let plain_icmp = protocol == 1;
-        let sum = if plain_icmp {
-            checksum(&[&bytes])
-        } else {
-            checksum(&[addresses, &pseudo, &bytes])
-        };
+        let sum =
+            if plain_icmp { checksum(&[&bytes]) } else { checksum(&[addresses, &pseudo, &bytes]) };
         // 0 would mean "none" in UDP.
         let sum = if sum == 0 { 0xffff } else { sum };
         bytes[at..at + 2].copy_from_slice(&sum.to_be_bytes());

@@ -46,7 +46,7 @@ const NEIGHBOURS: [(Node, &str, &str); 9] = [
 
 /// Routes: namespace, IPv4 net, IPv6 net, neighbour's device, own device;
 /// without a neighbour the net's addresses are the namespace's own.
-const ROUTES: [(Node, &str, &str, Option<&str>, &str); 10] = [
+const ROUTES: [(Node, &str, &str, Option<&str>, &str); 11] = [
     (Node::Sender, "10.0.0.0/8", "fd01::/16", None, "lo"),
     (Node::Router, "172.20.0.0/16", "fd00:20::/32", None, "lo"),
     (Node::Destination, "172.21.0.0/16", "fd00:21::/32", None, "lo"),
@@ -56,6 +56,7 @@ const ROUTES: [(Node, &str, &str, Option<&str>, &str); 10] = [
     (Node::Router, "10.0.0.0/8", "fd01::/16", Some("s0"), "r0"),
     (Node::Destination, "10.0.0.0/16", "fd01:0::/32", Some("r1"), "d0"),
     (Node::Destination, "10.1.0.0/16", "fd01:1::/32", Some("s1"), "d1"),
+    (Node::Bridge, "172.21.0.0/16", "fd00:21::/32", Some("d1"), "br0"),
     (Node::Bridge, "10.0.0.0/8", "fd01::/16", Some("s1"), "br0"),
 ];
 
@@ -89,7 +90,7 @@ impl World {
     /// Makes the namespaces, devices, addresses and routes. `run` tells the
     /// runs of one process apart.
     pub fn create(run: &str) -> Result<Self> {
-        let world = Self { prefix: format!("nfscope-{}-{run}", std::process::id()) };
+        let world = Self { prefix: prefix(run) };
         let mut lines: Vec<String> =
             Node::ALL.iter().map(|node| format!("netns add {}", world.name(*node))).collect();
         for [(near, home), (far, away)] in LINKS {
@@ -128,8 +129,8 @@ impl World {
 
     /// `nft -j -a list ruleset` of a namespace.
     pub fn list(&self, node: Node) -> Result<serde_json::Value> {
-        let listed =
-            self.within(node, || Command::new("nft").args(["-j", "-a", "list", "ruleset"]).output())?;
+        let listed = self
+            .within(node, || Command::new("nft").args(["-j", "-a", "list", "ruleset"]).output())?;
         let listed = listed.context("cannot run nft")?;
         ensure!(listed.status.success(), "nft: {}", String::from_utf8_lossy(&listed.stderr));
         Ok(serde_json::from_slice(&listed.stdout)?)
@@ -138,11 +139,26 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        for node in Node::ALL {
-            // One that was never made cannot be deleted: nothing to say.
-            let mut delete = Command::new("ip");
-            delete.args(["netns", "delete", &self.name(node)]).stderr(Stdio::null());
-            let _ = delete.status();
+        remove(&self.prefix);
+    }
+}
+
+/// Removes the namespaces of all runs of this process.
+pub fn remove_all() {
+    remove(&prefix(""));
+}
+
+/// What the names of this process's namespaces start with.
+fn prefix(run: &str) -> String {
+    format!("nfscope-{}-{run}", std::process::id())
+}
+
+fn remove(prefix: &str) {
+    for entry in fs::read_dir("/run/netns").into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        if name.to_string_lossy().starts_with(prefix) {
+            // Whether it worked or not, there is no more to be done.
+            let _ = Command::new("ip").args(["netns", "delete"]).arg(&name).status();
         }
     }
 }
@@ -154,6 +170,11 @@ fn configure(node: Node) -> Result<()> {
         let path = format!("/proc/sys/net/{name}");
         fs::write(&path, value).with_context(|| format!("cannot write {path}"))?;
     }
+    for name in ["bridge-nf-call-iptables", "bridge-nf-call-ip6tables", "bridge-nf-call-arptables"]
+    {
+        // There only if br_netfilter is.
+        let _ = fs::write(format!("/proc/sys/net/bridge/{name}"), "0");
+    }
     if node == Node::Router {
         fs::write("/proc/sys/net/ipv4/ip_forward", "1")?;
         fs::write("/proc/sys/net/ipv6/conf/all/forwarding", "1")?;
@@ -163,9 +184,7 @@ fn configure(node: Node) -> Result<()> {
         let address = mac_text("br0");
         lines.push(format!("link add br0 address {address} type bridge mcast_snooping 0"));
     }
-    let ends = LINKS.iter().flatten().filter(|(_, home)| *home == node);
-    let devices = ends.map(|(device, _)| *device).chain((node == Node::Bridge).then_some("br0"));
-    for device in devices {
+    for device in devices(node) {
         let port = if device.starts_with('p') { "master br0" } else { "" };
         lines.push(format!("link set {device} addrgenmode none"));
         lines.push(format!("link set {device} {port} up"));
@@ -198,6 +217,12 @@ fn configure(node: Node) -> Result<()> {
         run_with_input(Command::new("bridge").args(["-batch", "-"]), &lines)?;
     }
     Ok(())
+}
+
+/// The devices of a namespace but `lo`.
+pub fn devices(node: Node) -> impl Iterator<Item = &'static str> {
+    let ends = LINKS.iter().flatten().filter(move |(_, home)| *home == node);
+    ends.map(|(device, _)| *device).chain((node == Node::Bridge).then_some("br0"))
 }
 
 /// IPv4 and IPv6 address of a device.
@@ -235,11 +260,16 @@ pub fn abilities() -> Result<Abilities> {
             let takes = |rule: &str| {
                 let chain = format!("type filter hook {hook} {device} priority 0;");
                 let family = column.family();
-                nft(&format!("table {family} trial {{\nchain c {{\n{chain}\n{rule}\n}}\n}}\n")).is_ok()
+                nft(&format!("table {family} trial {{\nchain {hook} {{\n{chain}\n{rule}\n}}\n}}\n"))
+                    .is_ok()
             };
             let chain = takes("");
 
-            Ability { chain, reject: chain && takes("reject"), queue: chain && takes("queue num 7") }
+            Ability {
+                chain,
+                reject: chain && takes("reject"),
+                queue: chain && takes("queue num 7"),
+            }
         };
         Ok(Column::ALL.into_iter().map(|column| (column, ability(column))).collect())
     });

@@ -1,0 +1,96 @@
+//! One run: fresh namespaces, the plan's rules and packets, the witnesses.
+
+use super::nfscope::{self, Nfscope};
+use crate::compare::Drops;
+use crate::generate::Plan;
+use crate::generate::place::Node;
+use crate::generate::slot::Abilities;
+use crate::generate::table::Table;
+use crate::oracle::{self, Listeners, Rules};
+use crate::traffic::send::send_all;
+use crate::traffic::world::World;
+use anyhow::Result;
+use std::collections::HashMap;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long packets may be on their way after the last was sent.
+const SETTLE: Duration = Duration::from_millis(1500);
+
+/// How nfscope is started.
+#[derive(Clone)]
+pub struct NfscopeCommand {
+    /// The program.
+    pub program: String,
+    /// What follows `drops --json`.
+    pub arguments: Vec<String>,
+}
+
+/// What the witnesses of a run said.
+pub struct Witnessed {
+    /// The rules with their handles, and with their counters after the run.
+    pub rules: Rules,
+    /// The kernel's trace messages, if they were asked for.
+    pub oracle: Option<Drops>,
+    /// nfscope's events, if it ran.
+    pub nfscope: Option<Drops>,
+}
+
+/// Runs the plan; `trace` turns the kernel's trace messages on.
+pub fn run(
+    plan: &Plan,
+    abilities: &Abilities,
+    name: &str,
+    trace: bool,
+    command: Option<&NfscopeCommand>,
+) -> Result<Witnessed> {
+    let started = Instant::now();
+    let world = World::create(name)?;
+    for node in Node::ALL {
+        let own: String = tables(plan, node).iter().map(|t| t.text()).collect();
+        world.load(node, &own)?;
+        if trace {
+            world.load(node, &oracle::trace_tables(node, abilities))?;
+        }
+    }
+    let nodes: HashMap<u32, Node> =
+        Node::ALL.into_iter().map(|node| Ok((world.inode(node)?, node))).collect::<Result<_>>()?;
+    let nfscope = command.map(|c| Nfscope::start(&c.program, &c.arguments)).transpose()?;
+    let listeners = trace.then(|| Listeners::start(&world)).transpose()?;
+
+    let ready = started.elapsed();
+    send_all(&plan.packets, |node| world.name(node))?;
+    let sent = started.elapsed();
+    let messages = listeners.map(Listeners::finish).transpose()?;
+    if messages.is_none() {
+        thread::sleep(SETTLE);
+    }
+    let events = nfscope.map(Nfscope::finish).transpose()?;
+
+    let mut rules = Rules::default();
+    for node in Node::ALL {
+        rules.add(&tables(plan, node), &world.list(node)?)?;
+    }
+    let mut count = 0;
+    let decide = |messages: Vec<(Node, Vec<_>)>| -> Result<Drops> {
+        let mut drops = Drops::new();
+        for (node, messages) in messages {
+            count += messages.len();
+            oracle::decide(node, &messages, &rules, &mut drops)?;
+        }
+        Ok(drops)
+    };
+    let oracle = messages.map(decide).transpose()?;
+    let nfscope = events.map(|events| nfscope::drops(&events, &nodes)).transpose()?;
+    println!(
+        "{name} run: ready in {:.1} s, sent in {:.1} s, {count} trace messages, done in {:.1} s",
+        ready.as_secs_f32(),
+        (sent - ready).as_secs_f32(),
+        started.elapsed().as_secs_f32(),
+    );
+    Ok(Witnessed { rules, oracle, nfscope })
+}
+
+fn tables(plan: &Plan, node: Node) -> Vec<&Table> {
+    plan.tables.iter().filter(|table| table.node == node).collect()
+}
