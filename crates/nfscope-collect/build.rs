@@ -12,7 +12,7 @@ fn main() {
         other => panic!("nfscope runs on x86_64 and aarch64, not on {other:?}"),
     };
     compile(Path::new("src/drop/drop.bpf.c"), &out.join("drop.bpf.o"), arch, &include);
-    for dir in ["src/bpf", "src/drop"] {
+    for dir in ["src/bpf", "src/drop", "../nfscope-filter/include"] {
         println!("cargo:rerun-if-changed={dir}");
     }
 }
@@ -25,6 +25,7 @@ fn compile(source: &Path, object: &Path, arch: &str, include: &str) {
         .args(["-O2", "-g", "-target", "bpf", "-mcpu=v3", "-Wall", "-Werror"])
         .arg(format!("-D__TARGET_ARCH_{arch}"))
         .arg(format!("-I{include}"))
+        .arg("-I../nfscope-filter/include")
         .arg("-c")
         .arg(source)
         .arg("-o")

@@ -1,4 +1,8 @@
 //! The nfscope program as a library: what its commands are made of.
 
+pub mod cli;
+pub mod commands;
+pub mod machine;
 pub mod resolve;
+pub mod signals;
 pub mod sinks;

@@ -28,6 +28,14 @@ static __always_inline bool skb_has_link(struct sk_buff *skb)
 	return dev->type == ARPHRD_ETHER || dev->type == ARPHRD_LOOPBACK;
 }
 
+/* Length of the whole frame on the wire, with its Ethernet header. */
+static __always_inline u32 frame_length(struct sk_buff *skb)
+{
+	u64 pulled = (u64)skb->data - (u64)skb->head;
+
+	return skb->len + (u32)pulled - skb->network_header + MAC_BYTES + 2;
+}
+
 static __always_inline void frame_macs(struct sk_buff *skb, u8 *frame)
 {
 	bpf_probe_read_kernel(frame, MAC_BYTES, skb->head + skb->mac_header);

@@ -104,6 +104,8 @@ impl Config {
         ] {
             word(v);
         }
+        // the struct is as aligned as its largest member
+        out.resize(out.len().next_multiple_of(8), 0);
         out
     }
 }

@@ -8,10 +8,10 @@
  */
 #include "../bpf/kernel.h"
 #include "../bpf/compat.h"
-#include "../bpf/filter.h"
 #include "../bpf/packet.h"
 #include "drop.h"
 #include "notes.h"
+#include <packet_filter.h>
 #include <bpf/bpf_tracing.h>
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -75,7 +75,7 @@ static __always_inline u32 netns_of(struct sk_buff *skb)
 /* The nft part: names and numbers behind a note. */
 static __always_inline void nft_part(struct part_nft *p, const struct note *n)
 {
-	u64 word = 0, chain = n->chain, table = 0, name = 0, in = 0, out = 0, state = n->state;
+	u64 word = 0, chain = n->chain, table = 0, name = 0, in, out, state[STATE_WORDS] = {};
 
 	p->type = PART_NFT;
 	p->kind = n->kind;
@@ -104,12 +104,21 @@ static __always_inline void nft_part(struct part_nft *p, const struct note *n)
 		bpf_probe_read_kernel(&name, 8, (void *)(table + cfg.nft.table_name));
 		bpf_probe_read_kernel_str(p->table, NAME_SIZE, (void *)name);
 	}
-	if (!state)
-		bpf_probe_read_kernel(&state, 8, (void *)(n->pkt + cfg.nft.pkt_state));
-	bpf_probe_read_kernel(&p->hook, 1, (void *)(state + cfg.nft.state_hook));
-	bpf_probe_read_kernel(&p->pf, 1, (void *)(state + cfg.nft.state_pf));
-	bpf_probe_read_kernel(&in, 8, (void *)(state + cfg.nft.state_in));
-	bpf_probe_read_kernel(&out, 8, (void *)(state + cfg.nft.state_out));
+	if (cfg.freed_after_return) {
+		__builtin_memcpy(state, n->state, sizeof(state));
+		__builtin_memcpy(p->data, n->data, sizeof(p->data));
+	} else {
+		u64 at = 0;
+
+		bpf_probe_read_kernel(&at, 8, (void *)(n->pkt + cfg.nft.pkt_state));
+		bpf_probe_read_kernel(state, sizeof(state), (void *)at);
+		bpf_probe_read_kernel(p->data, sizeof(p->data), (void *)n->regs);
+	}
+	/* offsets are checked against the copy's size when the layout is read */
+	p->hook = *((u8 *)state + (cfg.nft.state_hook & 31));
+	p->pf = *((u8 *)state + (cfg.nft.state_pf & 31));
+	in = *(u64 *)((u8 *)state + (cfg.nft.state_in & 24));
+	out = *(u64 *)((u8 *)state + (cfg.nft.state_out & 24));
 	if (in) {
 		struct net_device *dev = (void *)in;
 
@@ -122,10 +131,6 @@ static __always_inline void nft_part(struct part_nft *p, const struct note *n)
 		p->out_index = BPF_CORE_READ(dev, ifindex);
 		BPF_CORE_READ_STR_INTO(&p->out_name, dev, name);
 	}
-	if (cfg.freed_after_return)
-		__builtin_memcpy(p->data, n->data, sizeof(p->data));
-	else
-		bpf_probe_read_kernel(p->data, sizeof(p->data), (void *)n->regs);
 }
 
 static __always_inline void base_part(struct part_base *b, struct sk_buff *skb, u64 location,
@@ -180,8 +185,10 @@ static __always_inline bool wanted(struct sk_buff *skb, struct scratch *s, bool 
 			return false;
 		frame_macs(skb, s->frame);
 	}
-	caplen = frame_fill(skb, s->frame, cfg.filter_bytes, cfg.filter_tag && tag, FRAME_CAPACITY);
-	return packet_filter(s->frame, caplen, skb->len) != 0;
+	/* what has no link layer has no tag */
+	caplen = frame_fill(skb, s->frame, cfg.filter_bytes, cfg.filter_tag && tag && link,
+			    FRAME_MAX_BYTES);
+	return packet_filter(s->frame, caplen, frame_length(skb)) != 0;
 }
 
 static __always_inline int emit(void *ctx, struct sk_buff *skb, u64 location, u32 reason,
@@ -203,8 +210,8 @@ static __always_inline int emit(void *ctx, struct sk_buff *skb, u64 location, u3
 		s->base.vlan_tci = skb->vlan_tci;
 		s->base.flags |= BASE_HAS_TAG;
 	}
-	frame = frame_fill(skb, s->frame, cfg.snap_bytes, false, FRAME_CAPACITY);
-	if (frame > FRAME_CAPACITY)
+	frame = frame_fill(skb, s->frame, cfg.snap_bytes, false, FRAME_MAX_BYTES);
+	if (frame > FRAME_MAX_BYTES)
 		return 0;
 	s->base.frame_bytes = frame;
 	size = sizeof(s->base) + frame;
@@ -262,7 +269,7 @@ take:
 SEC("tp_btf/kfree_skb")
 int BPF_PROG(on_kfree_skb, struct sk_buff *skb, void *location)
 {
-	struct note *n = note_find((u64)skb);
+	struct note *n = note_find(skb);
 	u32 reason = 0;
 
 	if (cfg.has_reason)

@@ -84,26 +84,27 @@ enum note_kind {
 };
 
 #define NOTE_SLOTS 1024 /* a power of two */
+#define STATE_WORDS 4 /* hook, pf, in and out stand in the first 32 bytes */
 #define REGS_WORDS 20 /* struct nft_regs: 20 u32 */
-#define FRAME_CAPACITY 544
+#define FRAME_CAPACITY 544 /* as packet_filter.h has it */
 #define STACK_DEPTH 64
 #define NAME_SIZE 64
 
 /*
  * "This rule is about to end this packet", left by a probe point for the
- * tracepoint that sees the packet freed. `check` is skb ^ rule ^ chain: a slot
- * torn between two CPUs is not believed.
+ * tracepoint that sees the packet freed. `check` is made of skb, rule and chain:
+ * a slot torn between two CPUs is not believed.
  */
 struct note {
 	u64 skb;
-	u64 check;
 	u64 rule;
 	u64 chain;
 	u64 pkt; /* struct nft_pktinfo, while nft_do_chain runs */
 	u64 regs; /* struct nft_regs, while nft_do_chain runs */
-	u64 state; /* struct nf_hook_state; 0: ask pkt */
+	u64 state[STATE_WORDS]; /* a copy of struct nf_hook_state's start, if nft_do_chain returns first */
 	u32 kind; /* enum note_kind */
 	u32 chain_is_base;
+	u32 check;
 	u32 data[REGS_WORDS]; /* a copy of regs, if nft_do_chain returns first */
 };
 

@@ -21,25 +21,52 @@ struct {
 	__type(value, struct note);
 } notes SEC(".maps");
 
-/* An sk_buff is 232 bytes or more, its slab 256: bits below carry nothing. */
-static __always_inline u32 note_slot(u64 skb, u32 way)
+/*
+ * An sk_buff is 232 bytes or more, its slab 256: the bits below carry nothing.
+ * Only the lower half of the address, because that is all of a typed pointer
+ * that the verifier lets a program calculate with.
+ */
+static __always_inline u32 note_slot(u32 skb, u32 way)
 {
 	return ((skb >> 8 ^ skb >> 18) + way) & (NOTE_SLOTS - 1);
 }
 
-static __always_inline struct note *note_find(u64 skb)
+static __always_inline u32 note_check(u32 skb, u64 rule, u64 chain)
 {
-	u32 key = note_slot(skb, 0);
+	u64 both = rule ^ chain;
+
+	return skb ^ (u32)both ^ (u32)(both >> 32);
+}
+
+/* The lower half of a typed pointer, as a plain number. */
+static __always_inline u32 lower_half(const void *pointer)
+{
+	u64 half;
+
+	/* a 32-bit move makes a number of a pointer; written in C it becomes
+	 * shifts, which the verifier refuses */
+	asm volatile("r1 = %1\n"
+		     "w1 = w1\n"
+		     "%0 = r1\n"
+		     : "=r"(half)
+		     : "r"(pointer)
+		     : "r1");
+	return half;
+}
+
+static __always_inline struct note *note_find(struct sk_buff *skb)
+{
+	u32 half = lower_half(skb), key = note_slot(half, 0);
 	struct note *n = bpf_map_lookup_elem(&notes, &key);
 
-	if (n && n->skb == skb)
+	if (n && n->skb == (u64)skb)
 		goto check;
-	key = note_slot(skb, 1);
+	key = note_slot(half, 1);
 	n = bpf_map_lookup_elem(&notes, &key);
-	if (!n || n->skb != skb)
+	if (!n || n->skb != (u64)skb)
 		return 0;
 check:
-	if (n->check != (skb ^ n->rule ^ n->chain)) {
+	if (n->check != note_check(half, n->rule, n->chain)) {
 		__sync_fetch_and_add(&lost.notes, 1);
 		n->skb = 0;
 		return 0;
@@ -50,7 +77,7 @@ check:
 /* A slot for this packet: its own, a free one, else the first, at a loss. */
 static __always_inline struct note *note_slot_for(u64 skb)
 {
-	u32 first = note_slot(skb, 0), second = note_slot(skb, 1);
+	u32 first = note_slot((u32)skb, 0), second = note_slot((u32)skb, 1);
 	struct note *a = bpf_map_lookup_elem(&notes, &first);
 	struct note *b = bpf_map_lookup_elem(&notes, &second);
 
@@ -80,17 +107,20 @@ static __always_inline void note_leave(u32 kind, u64 pkt, u64 rule, u64 chain, u
 	n->chain = chain;
 	n->pkt = pkt;
 	n->regs = regs;
-	n->state = 0;
 	n->kind = kind;
 	n->chain_is_base = chain_is_base;
 	if (cfg.freed_after_return) {
-		bpf_probe_read_kernel(&n->state, 8, (void *)(pkt + cfg.nft.pkt_state));
+		u64 state = 0;
+
+		/* for inet ingress the state itself lives in a frame that is gone */
+		bpf_probe_read_kernel(&state, 8, (void *)(pkt + cfg.nft.pkt_state));
+		bpf_probe_read_kernel(n->state, sizeof(n->state), (void *)state);
 		if (regs)
 			bpf_probe_read_kernel(n->data, sizeof(n->data), (void *)regs);
 		else
 			__builtin_memset(n->data, 0, sizeof(n->data));
 	}
-	n->check = skb ^ rule ^ chain;
+	n->check = note_check((u32)skb, rule, chain);
 	n->skb = skb;
 }
 

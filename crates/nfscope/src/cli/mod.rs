@@ -1,0 +1,29 @@
+//! The command line: one definition for parsing, `--help` and the man page.
+
+mod doctor;
+mod drops;
+mod values;
+
+pub use doctor::DoctorArguments;
+pub use drops::{BackendChoice, CauseChoice, ColorWhen, DropsArguments, HookChoice};
+
+use clap::{Parser, Subcommand};
+
+/// What did the kernel do with my packet, which firewall rule or line of
+/// kernel code decided it, and why?
+#[derive(Debug, Parser)]
+#[command(name = "nfscope", version, propagate_version = true, max_term_width = 100)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show every dropped packet and what dropped it.
+    Drops(DropsArguments),
+    /// Show what this machine supports and which backend will be used.
+    Doctor(DoctorArguments),
+}

@@ -1,0 +1,74 @@
+//! `nfscope drops`: every dropped packet and what dropped it.
+
+mod backend;
+mod settings;
+mod stream;
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use nfscope_event::Event;
+
+use crate::cli::DropsArguments;
+use crate::commands::Failure;
+use crate::machine::{self, Machine};
+use crate::resolve::{DropResolver, ReasonNames};
+use crate::signals::Signals;
+
+use settings::Settings;
+use stream::Stream;
+
+/// How long to wait for records before looking at the clock and the signals.
+const TICK: Duration = Duration::from_millis(100);
+/// How often the loss counters are read and late modules looked for.
+const ROUND: Duration = Duration::from_millis(500);
+
+/// Runs until Ctrl-C, `-c` or `--duration`.
+pub fn run(arguments: &DropsArguments) -> Result<(), Failure> {
+    // wrong words come before missing rights
+    let filter = settings::filter(&arguments.expression)?;
+    machine::check_privileges()?;
+    let machine = Machine::read()?;
+    let reasons = ReasonNames::read(&machine.btf, machine.has_reason);
+    let settings = Settings::new(arguments, filter, &reasons, machine.has_reason)?;
+    let mut started = backend::start(&settings, &machine)?;
+    drop(machine);
+
+    let signals = Signals::install()?;
+    let resolver = DropResolver::new(reasons, started.collector.backend(), settings.numeric);
+    let mut stream = Stream::new(&settings, resolver, std::io::stdout().is_terminal());
+    for notice in started.notices.drain(..) {
+        stream.notice(notice)?;
+    }
+    eprintln!("nfscope: watching drops, rules by {}; Ctrl-C ends", started.describe());
+
+    let begin = Instant::now();
+    let mut round = begin;
+    loop {
+        let records = started.collector.poll(TICK)?;
+        stream.records(&records)?;
+        if round.elapsed() >= ROUND || signals.raised() {
+            round = Instant::now();
+            started.collector.attach_late()?;
+            stream.losses(started.collector.losses()?)?;
+        }
+        stream.flush()?;
+        let late = settings.duration.is_some_and(|d| begin.elapsed() >= d);
+        if signals.raised() || late || stream.complete() {
+            break;
+        }
+    }
+    // what was on its way when the end came
+    if !stream.complete() {
+        let records = started.collector.poll(Duration::ZERO)?;
+        stream.records(&records)?;
+    }
+    stream.losses(started.collector.losses()?)?;
+    stream.finish()?;
+    Ok(())
+}
+
+/// Whether an event is a drop.
+fn is_drop(event: &Event) -> bool {
+    matches!(event, Event::Drop(_))
+}

@@ -1,0 +1,148 @@
+//! From the command line to what it means on this machine.
+
+use std::time::Duration;
+
+use nfscope_collect::drop::{DropOptions, Note};
+use nfscope_filter::Compiled;
+use nfscope_ruleset::netns;
+
+use crate::cli::{BackendChoice, CauseChoice, ColorWhen, DropsArguments, HookChoice};
+use crate::commands::Failure;
+use crate::resolve::ReasonNames;
+
+/// What `drops` shall do.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// For the collector.
+    pub options: DropOptions,
+    /// Only these hooks; empty: all.
+    pub hooks: Vec<HookChoice>,
+    /// Which backend.
+    pub backend: BackendChoice,
+    /// Whether a table may be made, and whether it may stay behind.
+    pub ruleset_change: Option<Leftover>,
+    /// The only namespace to watch.
+    pub netns: Option<u32>,
+    /// End after so many drops.
+    pub count: Option<u64>,
+    /// End after this time.
+    pub duration: Option<Duration>,
+    /// JSON Lines.
+    pub json: bool,
+    /// All facts.
+    pub verbose: bool,
+    /// Table at the end.
+    pub summary: bool,
+    /// No names of functions and namespaces.
+    pub numeric: bool,
+    /// Colour.
+    pub color: ColorWhen,
+}
+
+/// What may happen to the netlink backend's table when nfscope is killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leftover {
+    /// It must go away (an owned table).
+    Refused,
+    /// It may stay.
+    Accepted,
+}
+
+/// The compiled filter; a usage error with a caret if it is wrong.
+pub fn filter(words: &[String]) -> Result<Option<Compiled>, Failure> {
+    let expression = words.join(" ");
+    if expression.trim().is_empty() {
+        return Ok(None);
+    }
+    nfscope_filter::compile(&expression)
+        .map(Some)
+        .map_err(|e| Failure::Usage(e.to_string()))
+}
+
+impl Settings {
+    /// Looks up what the words name; a usage error if something is not there.
+    pub fn new(
+        a: &DropsArguments,
+        filter: Option<Compiled>,
+        reasons: &ReasonNames,
+        has_reason: bool,
+    ) -> Result<Self, Failure> {
+        let netns = a.netns.as_deref().map(find_netns).transpose()?;
+        let reason = a.reason.as_deref().map(|r| find_reason(r, reasons)).transpose()?;
+        let leftover =
+            if a.allow_leftover_table { Leftover::Accepted } else { Leftover::Refused };
+        Ok(Self {
+            options: DropOptions {
+                filter,
+                netns,
+                device: a.interface.clone(),
+                causes: causes(&a.cause),
+                reason,
+                has_reason,
+                snap_bytes: a.snaplen,
+                stack: a.stack,
+                ring_bytes: a.ring_size,
+            },
+            hooks: a.hook.clone(),
+            backend: a.backend,
+            ruleset_change: a.allow_ruleset_change.then_some(leftover),
+            netns,
+            count: a.count,
+            duration: a.duration,
+            json: a.json,
+            verbose: a.verbose,
+            summary: a.summary,
+            numeric: a.numeric,
+            color: a.color,
+        })
+    }
+}
+
+/// The notes that the wanted causes leave; all without a wish.
+fn causes(wanted: &[CauseChoice]) -> Vec<Note> {
+    let all = [CauseChoice::Nft, CauseChoice::Policy, CauseChoice::Kernel];
+    let wanted = if wanted.is_empty() { &all[..] } else { wanted };
+    let notes = |cause: &CauseChoice| match cause {
+        CauseChoice::Nft => vec![Note::Rule, Note::Queue, Note::Synproxy, Note::Fwd],
+        CauseChoice::Policy => vec![Note::Policy],
+        CauseChoice::Kernel => vec![Note::None],
+    };
+    wanted.iter().flat_map(notes).collect()
+}
+
+/// A namespace by path, name, inode number or process id. A number that is
+/// both is a process id, as with `nsenter` and `ip`.
+fn find_netns(text: &str) -> Result<u32, Failure> {
+    let by_path = |path: &str| netns::Handle::open(std::path::Path::new(path));
+    if text.contains('/') {
+        return by_path(text)
+            .map(|h| h.inode())
+            .map_err(|e| Failure::Usage(format!("--netns {text}: {e}")));
+    }
+    if let Ok(number) = text.parse::<u32>() {
+        if let Ok(handle) = by_path(&format!("/proc/{number}/ns/net")) {
+            return Ok(handle.inode());
+        }
+        if netns::all().contains(&number) {
+            return Ok(number);
+        }
+        return Err(Failure::Usage(format!(
+            "--netns {text}: no process has this id and no network namespace this inode; see lsns -t net"
+        )));
+    }
+    netns::Handle::named(text).map(|h| h.inode()).map_err(|_| {
+        Failure::Usage(format!("--netns {text}: no such namespace; ip netns lists the named ones"))
+    })
+}
+
+fn find_reason(text: &str, reasons: &ReasonNames) -> Result<u32, Failure> {
+    if !reasons.known() {
+        return Err(Failure::Usage(
+            "--reason: this kernel's drops have no reasons (they came with 5.17)".into(),
+        ));
+    }
+    reasons.number(text).ok_or_else(|| {
+        let all = reasons.all().join(" ");
+        Failure::Usage(format!("--reason {text}: this kernel has no such reason; it has: {all}"))
+    })
+}

@@ -1,0 +1,127 @@
+//! Events on their way to the sinks.
+
+use std::io::{self, BufWriter, Stdout};
+
+use nfscope_collect::drop::{DropRecord, Losses};
+use nfscope_event::{Cause, Event, LossPlace, Lost, Notice};
+
+use super::is_drop;
+use super::settings::Settings;
+use crate::cli::{ColorWhen, HookChoice};
+use crate::resolve::DropResolver;
+use crate::sinks::{Clock, ColorChoice, Json, Sink, Summary, Text, TextOptions};
+
+/// Resolves, filters by hook, counts, and hands on to the sinks.
+pub struct Stream {
+    resolver: DropResolver,
+    sinks: Vec<Box<dyn Sink>>,
+    hooks: Vec<HookChoice>,
+    limit: Option<u64>,
+    shown: u64,
+    losses: Losses,
+}
+
+impl Stream {
+    /// Sinks as the settings say.
+    pub fn new(settings: &Settings, resolver: DropResolver, terminal: bool) -> Self {
+        let own = nfscope_ruleset::netns::Handle::current().ok().map(|h| h.inode());
+        let out = || -> BufWriter<Stdout> { BufWriter::new(io::stdout()) };
+        let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
+        if settings.json {
+            sinks.push(Box::new(Json::new(out())));
+        } else {
+            let choice = match settings.color {
+                ColorWhen::Auto => ColorChoice::Auto,
+                ColorWhen::Always => ColorChoice::Always,
+                ColorWhen::Never => ColorChoice::Never,
+            };
+            let no_color = std::env::var("NO_COLOR").ok();
+            let term = std::env::var("TERM").ok();
+            sinks.push(Box::new(Text::new(
+                out(),
+                TextOptions {
+                    color: choice.resolve(terminal, no_color.as_deref(), term.as_deref()),
+                    verbose: settings.verbose,
+                    own_netns: own,
+                    clock: Clock::local(),
+                },
+            )));
+        }
+        let closing = BufWriter::new(io::stderr());
+        sinks.push(Box::new(Summary::new(closing, settings.summary, own, Clock::local())));
+        Self {
+            resolver,
+            sinks,
+            hooks: settings.hooks.clone(),
+            limit: settings.count,
+            shown: 0,
+            losses: Losses::default(),
+        }
+    }
+
+    /// Whether `-c` is reached.
+    pub fn complete(&self) -> bool {
+        self.limit.is_some_and(|limit| self.shown >= limit)
+    }
+
+    /// Shows records as events.
+    pub fn records(&mut self, records: &[DropRecord]) -> io::Result<()> {
+        for record in records {
+            if self.complete() {
+                break;
+            }
+            let drop = self.resolver.event(record);
+            if self.hook_wanted(&drop.cause) {
+                self.emit(&Event::Drop(Box::new(drop)))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn hook_wanted(&self, cause: &Cause) -> bool {
+        let place = match cause {
+            Cause::NftRule(rule) => &rule.place,
+            Cause::NftPolicy(policy) => &policy.place,
+            Cause::Kernel(_) | Cause::Freed(_) => return self.hooks.is_empty(),
+        };
+        let name = place.hook.as_deref();
+        self.hooks.is_empty() || self.hooks.iter().any(|h| Some(h.as_str()) == name)
+    }
+
+    /// Shows what was lost since the last call.
+    pub fn losses(&mut self, now: Losses) -> io::Result<()> {
+        let before = std::mem::replace(&mut self.losses, now);
+        let time_ns = self.resolver.now_ns();
+        for (place, count) in [
+            (LossPlace::Ring, now.ring.saturating_sub(before.ring)),
+            (LossPlace::Nested, now.nested.saturating_sub(before.nested)),
+            (LossPlace::Attribution, now.attribution.saturating_sub(before.attribution)),
+        ] {
+            if count > 0 {
+                self.emit(&Event::Lost(Lost { time_ns, place, count }))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Shows a sentence about the stream.
+    pub fn notice(&mut self, text: String) -> io::Result<()> {
+        let time_ns = self.resolver.now_ns();
+        self.emit(&Event::Notice(Notice { time_ns, text }))
+    }
+
+    fn emit(&mut self, event: &Event) -> io::Result<()> {
+        self.shown += u64::from(is_drop(event));
+        self.sinks.iter_mut().try_for_each(|sink| sink.event(event))
+    }
+
+    /// Hands everything to the reader.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.sinks.iter_mut().try_for_each(|sink| sink.flush())
+    }
+
+    /// Closing lines.
+    pub fn finish(&mut self) -> io::Result<()> {
+        self.sinks.iter_mut().try_for_each(|sink| sink.finish())
+    }
+}

@@ -1,0 +1,20 @@
+//! The commands, one file each.
+
+pub mod doctor;
+pub mod drops;
+
+/// Why a command ended early.
+#[derive(Debug)]
+pub enum Failure {
+    /// The command line asks for something that cannot be: exit status 2. The
+    /// text may have several lines (a filter and a caret under its error).
+    Usage(String),
+    /// Anything else: exit status 1.
+    Other(anyhow::Error),
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Other(error.into())
+    }
+}

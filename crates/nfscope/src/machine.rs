@@ -1,0 +1,73 @@
+//! What the running kernel has that the commands need to know, and what this
+//! process may do.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use nfscope_kernel::btf::Btf;
+use nfscope_kernel::layout::NftLayout;
+
+/// Facts read from the kernel's type information.
+pub struct Machine {
+    /// Types of the kernel and of nf_tables.
+    pub btf: Btf,
+    /// Where nf_tables' fields are; none while nf_tables is not loaded.
+    pub layout: Result<NftLayout, String>,
+    /// Whether `skb:kfree_skb` tells a reason (kernel 5.17 and later).
+    pub has_reason: bool,
+}
+
+impl Machine {
+    /// Reads the running kernel's type information.
+    pub fn read() -> anyhow::Result<Self> {
+        let vmlinux = Arc::new(Btf::vmlinux()?);
+        let btf = Btf::module("nf_tables", vmlinux)?;
+        let layout = if nf_tables_present(&btf) {
+            NftLayout::from_btf(&btf).map_err(|e| e.to_string())
+        } else {
+            Err("nf_tables is not loaded: no nftables rule can drop anything yet".into())
+        };
+        let has_reason = btf
+            .func_params("btf_trace_kfree_skb")
+            .is_some_and(|p| p.iter().any(|(_, kind)| kind.contains("skb_drop_reason")));
+        Ok(Self { btf, layout, has_reason })
+    }
+}
+
+/// Whether nf_tables is there: loaded as a module, or built in.
+fn nf_tables_present(btf: &Btf) -> bool {
+    Path::new("/sys/module/nf_tables").exists() || btf.func_params("nft_do_chain").is_some()
+}
+
+/// A capability, by its number in `include/uapi/linux/capability.h`.
+const NEEDED: [(&str, u32); 4] =
+    [("CAP_BPF", 39), ("CAP_PERFMON", 38), ("CAP_NET_ADMIN", 12), ("CAP_SYS_ADMIN", 21)];
+const CAP_SYS_ADMIN: u32 = 21;
+
+/// An error that names the missing capabilities, if any are missing.
+pub fn check_privileges() -> anyhow::Result<()> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let effective = status
+        .lines()
+        .find_map(|l| l.strip_prefix("CapEff:"))
+        .and_then(|v| u64::from_str_radix(v.trim(), 16).ok())
+        .unwrap_or(0);
+    let has = |bit: u32| effective >> bit & 1 == 1;
+    let missing: Vec<&str> = NEEDED
+        .iter()
+        .filter(|(name, bit)| {
+            // CAP_SYS_ADMIN stands in for the two that were split from it
+            let implied = matches!(*name, "CAP_BPF" | "CAP_PERFMON") && has(CAP_SYS_ADMIN);
+            !has(*bit) && !implied
+        })
+        .map(|(name, _)| *name)
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let list = NEEDED.map(|(name, _)| name.to_lowercase()).join(",");
+    anyhow::bail!(
+        "missing {}: run it as root (sudo nfscope …), or once: sudo setcap {list}+ep \"$(command -v nfscope)\"",
+        missing.join(", ")
+    )
+}

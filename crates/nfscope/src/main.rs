@@ -1,0 +1,35 @@
+//! nfscope: what did the kernel do with my packet, and why?
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use nfscope::cli::{Arguments, Command};
+use nfscope::commands::{self, Failure};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let result = match arguments.command {
+        Command::Drops(arguments) => commands::drops::run(&arguments),
+        Command::Doctor(arguments) => commands::doctor::run(&arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Usage(text)) => {
+            eprintln!("nfscope: {text}");
+            ExitCode::from(2)
+        }
+        Err(Failure::Other(error)) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(Failure::Other(error)) => {
+            eprintln!("nfscope: {error:#}");
+            ExitCode::from(1)
+        }
+    }
+}
+
+/// The reader has seen enough (`nfscope … | head`).
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
+        .any(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+}

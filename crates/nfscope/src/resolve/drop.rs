@@ -1,0 +1,187 @@
+//! From a record of the kernel to an event: names and texts.
+
+use nfscope_collect::drop::{DropRecord, NftPart, Note};
+use nfscope_event::decode::{Frame, OffloadedVlan};
+use nfscope_event::{
+    Backend, Cause, ChainRef, Device, Drop, Family, Freed, KernelDrop, Netns, NftPolicy, NftRule,
+    NftVerdict, Packet, Process,
+};
+
+use super::drop_functions::known_drop;
+use super::reason_names::ReasonNames;
+use super::reasons::explain;
+use super::symbols::Symbols;
+use super::{hooks, wall_clock};
+
+/// Bytes of the Ethernet header that every frame starts with, real or not.
+const LINK_BYTES: usize = 14;
+
+/// Turns records into events.
+pub struct DropResolver {
+    /// Nanoseconds from the kernel's monotonic clock to the wall clock.
+    clock_offset_ns: i128,
+    reasons: ReasonNames,
+    symbols: Symbols,
+    numeric: bool,
+    backend: Backend,
+}
+
+impl DropResolver {
+    /// `numeric`: print addresses instead of function names.
+    pub fn new(reasons: ReasonNames, backend: Backend, numeric: bool) -> Self {
+        Self {
+            clock_offset_ns: wall_clock::offset_ns(),
+            reasons,
+            symbols: Symbols::default(),
+            numeric,
+            backend,
+        }
+    }
+
+    /// The wall clock's time for a monotonic stamp.
+    pub fn time_ns(&self, monotonic_ns: u64) -> u64 {
+        u64::try_from(i128::from(monotonic_ns) + self.clock_offset_ns).unwrap_or(0)
+    }
+
+    /// Now, as a wall clock stamp.
+    pub fn now_ns(&self) -> u64 {
+        wall_clock::now_ns()
+    }
+
+    /// The event, with everything but the rule's text and the namespace's name.
+    pub fn event(&mut self, record: &DropRecord) -> Drop {
+        let device = |d: &Option<(u32, String)>| {
+            d.clone().map(|(index, name)| Device { index, name })
+        };
+        let (cause, backend) = self.cause(record);
+        Drop {
+            time_ns: self.time_ns(record.monotonic_ns),
+            cpu: record.cpu,
+            netns: Netns { inode: record.netns, name: None },
+            device: device(&record.device),
+            in_device: record.nft.as_ref().and_then(|n| device(&n.input)),
+            out_device: record.nft.as_ref().and_then(|n| device(&n.output)),
+            cause,
+            backend,
+            packet: packet(record),
+            process: record.process.clone().map(|(pid, command)| Process { pid, command }),
+            stack: record.stack.iter().map(|ip| self.place(*ip)).collect(),
+        }
+    }
+
+    fn cause(&mut self, record: &DropRecord) -> (Cause, Backend) {
+        let Some((nft, place)) = record.nft.as_ref().and_then(|n| Some((n, place(n)?))) else {
+            return (self.kernel(record), Backend::Tracepoint);
+        };
+        let verdict = match nft.note {
+            Note::Policy => {
+                let policy = "drop".to_string();
+                return (Cause::NftPolicy(NftPolicy { place, policy }), self.backend);
+            }
+            Note::Queue | Note::Synproxy | Note::Fwd if !self.ended_by_netfilter(record) => {
+                // the packet went on from there and met its end elsewhere
+                return (self.kernel(record), Backend::Tracepoint);
+            }
+            Note::Queue => NftVerdict::Queue,
+            Note::Synproxy => NftVerdict::Synproxy,
+            Note::Fwd => NftVerdict::Fwd,
+            Note::Rule | Note::None => NftVerdict::Unknown,
+        };
+        let rule = NftRule {
+            place,
+            handle: nft.rule,
+            verdict,
+            rule: None,
+            iptables: None,
+            comment: None,
+            element: None,
+            sent: None,
+            text_unknown: None,
+        };
+        (Cause::NftRule(rule), self.backend)
+    }
+
+    /// Whether the packet was freed by the code that carries out such a
+    /// verdict, not later somewhere else under the same address.
+    fn ended_by_netfilter(&mut self, record: &DropRecord) -> bool {
+        const CARRIERS: [&str; 8] = [
+            "nf_queue",
+            "__nf_queue",
+            "nf_hook_slow",
+            "nf_reinject",
+            "nfqnl_",
+            "nft_synproxy_",
+            "nft_fwd_",
+            "nf_fwd_netdev_egress",
+        ];
+        let function = self.symbols.function(record.location);
+        function.is_some_and(|f| CARRIERS.iter().any(|c| f.starts_with(c)))
+    }
+
+    fn kernel(&mut self, record: &DropRecord) -> Cause {
+        let function = (!self.numeric).then(|| self.symbols.place(record.location)).flatten();
+        let location = record.location;
+        let name = self.symbols.function(location);
+        if !self.reasons.known() {
+            let Some(sentence) = name.as_deref().and_then(known_drop) else {
+                return Cause::Freed(Freed { function, location });
+            };
+            return Cause::Kernel(KernelDrop {
+                reason: None,
+                explanation: Some(sentence.to_string()),
+                hint: None,
+                function,
+                location,
+                hook_function: None,
+            });
+        }
+        let reason = self.reasons.name(record.reason);
+        let explanation = explain(&reason);
+        Cause::Kernel(KernelDrop {
+            explanation: explanation.as_ref().map(|e| e.sentence.to_string()),
+            hint: explanation.and_then(|e| e.hint).map(str::to_string),
+            reason: Some(reason),
+            function,
+            location,
+            hook_function: None,
+        })
+    }
+
+    fn place(&mut self, address: u64) -> String {
+        let known = (!self.numeric).then(|| self.symbols.place(address)).flatten();
+        known.unwrap_or_else(|| format!("{address:#x}"))
+    }
+}
+
+/// Where the rule stands; `None` if the note makes no sense.
+fn place(nft: &NftPart) -> Option<ChainRef> {
+    let chain = nft.chain.clone();
+    let (own, base) = if nft.chain_is_base && nft.note != Note::Policy {
+        (None, Some(chain))
+    } else {
+        (Some(chain), None)
+    };
+    Some(ChainRef {
+        family: Family::from_nfproto(nft.family)?,
+        table: nft.table.clone(),
+        chain: own,
+        base_chain: base,
+        hook: hooks::name(nft.pf, nft.hook).map(str::to_string),
+        priority: nft.priority,
+    })
+}
+
+fn packet(record: &DropRecord) -> Packet {
+    let bytes = if record.has_link {
+        &record.frame[..]
+    } else {
+        record.frame.get(LINK_BYTES..).unwrap_or_default()
+    };
+    let frame = Frame {
+        ethertype: record.ethertype,
+        has_link: record.has_link,
+        bytes,
+        offloaded_vlan: record.tag.map(|(protocol, tci)| OffloadedVlan { protocol, tci }),
+    };
+    Packet::from_frame(record.skb, record.length, record.mark, &frame)
+}
