@@ -6,7 +6,7 @@
 #                               (device eth0 in each; `topology 4` without IPv6)
 #   router_topology             client 10.0.0.1 -- router (left, right) -- server 10.0.1.2
 #   bridge_topology             client 10.0.0.1 -- switch (br0: left, right) -- server 10.0.0.2
-#   in NAME COMMAND…            run in a namespace
+#   within NAME COMMAND…        run in a namespace
 #   rules NAME <<EOF            load an nft script; fails if nft refuses it
 #   can_rules NAME TEXT         whether nft and the kernel take a script (undone again)
 #   handle NAME TEXT            handle of the one line of `nft -a list ruleset` with TEXT
@@ -14,10 +14,14 @@
 #   listen NAME tcp|udp ADDR:PORT
 #   send NAME ARGUMENTS…        `nfscope-guest send` in a namespace
 #   nfscope_start ARGUMENTS…    `nfscope drops --json ARGUMENTS…`, until it watches
+#   nfscope_run ARGUMENTS…      the same for `nfscope ARGUMENTS…`
 #   nfscope_stop                SIGINT; its status must be 0
+#   nfscope_wait                wait for its end without a signal
 #   expect_drops COUNT CONDITION…   see `nfscope-guest expect --help`
 #   expect_events TYPE COUNT CONDITION…
+#   expect_text PART            a part of a line that the last nfscope printed
 #   expect_equal WHAT FOUND EXPECTED
+#   has_reasons                 whether the kernel gives drop reasons (5.17)
 #   skip REASON                 this kernel cannot do it (see expected-skips.toml)
 #   fail REASON
 #
@@ -44,7 +48,7 @@ expect_equal() {
     [ "$2" = "$3" ] || fail "$1 is '$2', expected '$3'"
 }
 
-in() {
+within() {
     local name=$1
     shift
     nsenter --net="/run/netns/$name" "$@"
@@ -55,7 +59,7 @@ namespace() {
     for name in "$@"; do
         ip netns add "$name"
         # Neighbour discovery and multicast reports would be drops of their own.
-        in "$name" sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
+        within "$name" sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
         ip -n "$name" link set lo up
     done
 }
@@ -75,7 +79,7 @@ topology() {
     [ "${1-}" = 4 ] && return
     local name
     for name in client server; do
-        in "$name" sysctl -qw net.ipv6.conf.eth0.accept_ra=0 net.ipv6.conf.eth0.addr_gen_mode=1 \
+        within "$name" sysctl -qw net.ipv6.conf.eth0.accept_ra=0 net.ipv6.conf.eth0.addr_gen_mode=1 \
             net.ipv6.conf.eth0.router_solicitations=0 net.ipv6.conf.eth0.disable_ipv6=0 \
             net.ipv6.conf.lo.disable_ipv6=0
     done
@@ -87,7 +91,7 @@ router_topology() {
     namespace client router server
     veth client eth0 router left
     veth server eth0 router right
-    in router sysctl -qw net.ipv4.ip_forward=1
+    within router sysctl -qw net.ipv4.ip_forward=1
     ip -n client addr add 10.0.0.1/24 dev eth0
     ip -n router addr add 10.0.0.254/24 dev left
     ip -n router addr add 10.0.1.254/24 dev right
@@ -113,19 +117,19 @@ netns_inode() {
 }
 
 rules() {
-    in "$1" nft -f -
+    within "$1" nft -f -
 }
 
 can_rules() {
-    in "$1" nft --check --file - <<<"$2" 2>/dev/null || return 1
+    within "$1" nft --check --file - <<<"$2" 2>/dev/null || return 1
     # Some refusals only come when it is really done.
-    in "$1" nft -f - <<<"$2" 2>/dev/null || return 1
-    in "$1" nft flush ruleset
+    within "$1" nft -f - <<<"$2" 2>/dev/null || return 1
+    within "$1" nft flush ruleset
 }
 
 handle() {
     local found
-    found=$(in "$1" nft -a list ruleset | grep -F -- "$2" | sed -n 's/.* # handle \([0-9]*\)$/\1/p')
+    found=$(within "$1" nft -a list ruleset | grep -F -- "$2" | sed -n 's/.* # handle \([0-9]*\)$/\1/p')
     [[ $found =~ ^[0-9]+$ ]] || {
         echo "no single rule '$2' in $1: '$found'" >&2
         return 1
@@ -136,26 +140,30 @@ handle() {
 send() {
     local name=$1
     shift
-    in "$name" nfscope-guest send "$@"
+    within "$name" nfscope-guest send "$@"
 }
 
 listen() {
     local log=$W/listen.$1.$2.${3##*:}
-    in "$1" nfscope-guest listen "$2" "$3" >"$log" 2>&1 &
+    within "$1" nfscope-guest listen "$2" "$3" >"$log" 2>&1 &
     nfscope-guest await "$log" listening --pid $!
 }
 
-nfscope_start() {
+nfscope_run() {
     # With job control a background job does not ignore SIGINT.
     set -m
     # shellcheck disable=SC2086
-    nfscope drops --json ${NFSCOPE_ARGUMENTS-} "$@" >"$EVENTS" 2>"$ERRORS" </dev/null &
+    nfscope "$@" ${NFSCOPE_ARGUMENTS-} >"$EVENTS" 2>"$ERRORS" </dev/null &
     NFSCOPE=$!
     set +m
     nfscope-guest await "$ERRORS" "nfscope: watching" --pid "$NFSCOPE" || {
         cat "$ERRORS"
         fail "nfscope did not start to watch"
     }
+}
+
+nfscope_start() {
+    nfscope_run drops --json "$@"
 }
 
 # Packets may still be on their way when send has returned.
@@ -166,6 +174,10 @@ settle() {
 nfscope_stop() {
     settle
     kill -INT "$NFSCOPE"
+    nfscope_wait
+}
+
+nfscope_wait() {
     local status=0
     wait "$NFSCOPE" || status=$?
     [ "$status" = 0 ] || {
@@ -185,4 +197,15 @@ expect_events() {
         sed 's/^/nfscope said: /' "$ERRORS"
         fail "line ${BASH_LINENO[0]}/${BASH_LINENO[1]-}: not the expected ${kind}s"
     }
+}
+
+expect_text() {
+    grep -qF -- "$1" "$EVENTS" "$ERRORS" || {
+        cat "$EVENTS" "$ERRORS"
+        fail "nfscope did not print '$1'"
+    }
+}
+
+has_reasons() {
+    grep -q 'field:.* reason;' /sys/kernel/tracing/events/skb/kfree_skb/format
 }

@@ -36,6 +36,7 @@ while read -r name limit; do
     echo "@LAB begin $name"
     export W=/tmp/work/$name
     mkdir -p "$W"
+    dmesg --clear
     start=${EPOCHREALTIME/./}
     loaded=$(programs)
     (

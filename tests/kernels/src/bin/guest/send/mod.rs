@@ -126,32 +126,40 @@ struct Common {
 }
 
 impl Common {
-    /// A socket with these options, bound and connected: the kernel has chosen
-    /// the source address, and refuses what it cannot route.
-    fn socket(&self, to: SocketAddr, kind: Type, protocol: Protocol) -> Result<Socket> {
-        let socket = self.unconnected(to, kind, protocol)?;
-        socket.connect(&to.into()).with_context(|| format!("cannot send to {to}"))?;
-        Ok(socket)
-    }
-
-    fn unconnected(&self, to: SocketAddr, kind: Type, protocol: Protocol) -> Result<Socket> {
-        let domain = Domain::for_address(to);
+    /// A socket with these options. It is never connected, since the kernel
+    /// would report a reject for one packet instead of sending the next.
+    fn socket(&self, to: IpAddr, kind: Type, protocol: Protocol) -> Result<Socket> {
+        let domain = if to.is_ipv4() { Domain::IPV4 } else { Domain::IPV6 };
         let socket = Socket::new(domain, kind, Some(protocol)).context("cannot make a socket")?;
         if let Some(mark) = self.mark {
             socket.set_mark(mark).context("cannot set the mark")?;
         }
-        match (self.ttl, to.is_ipv4()) {
-            (Some(ttl), true) => socket.set_ttl_v4(ttl)?,
-            (Some(ttl), false) => socket.set_unicast_hops_v6(ttl)?,
+        match (self.ttl, to) {
+            (Some(ttl), IpAddr::V4(_)) => socket.set_ttl_v4(ttl)?,
+            (Some(ttl), IpAddr::V6(_)) => socket.set_unicast_hops_v6(ttl)?,
             (None, _) => {}
         }
-        if self.from.is_some() || self.port.is_some() {
-            let any = if to.is_ipv4() { IpAddr::from([0; 4]) } else { IpAddr::from([0; 16]) };
-            let address = SocketAddr::new(self.from.unwrap_or(any), self.port.unwrap_or(0));
+        // A raw socket has no ports.
+        let port = self.port.filter(|_| kind != Type::RAW);
+        if self.from.is_some() || port.is_some() {
+            let any = match to {
+                IpAddr::V4(_) => IpAddr::from([0; 4]),
+                IpAddr::V6(_) => IpAddr::from([0; 16]),
+            };
+            let address = SocketAddr::new(self.from.unwrap_or(any), port.unwrap_or(0));
             socket.set_reuse_address(true)?;
             socket.bind(&address.into()).with_context(|| format!("cannot bind {address}"))?;
         }
         Ok(socket)
+    }
+
+    /// The source address that the kernel gives packets to `to`.
+    fn source(&self, to: IpAddr) -> Result<IpAddr> {
+        let probe = Self { port: None, ..*self }.socket(to, Type::DGRAM, Protocol::UDP)?;
+        let any_port = SocketAddr::new(to, 9);
+        probe.connect(&any_port.into()).with_context(|| format!("cannot send to {to}"))?;
+        let address = probe.local_addr()?.as_socket().context("the socket has no address")?;
+        Ok(address.ip())
     }
 
     /// Do it as often as was asked for; a packet that the kernel refuses to
@@ -174,7 +182,6 @@ fn outcome(result: std::io::Result<usize>) -> Result<&'static str> {
     match result {
         Ok(_) => Ok("sent"),
         Err(error) => match error.kind() {
-            // A reject for the packet before is told at the next call.
             Kind::ConnectionRefused => Ok("refused"),
             Kind::PermissionDenied => Ok("forbidden"),
             Kind::HostUnreachable | Kind::NetworkUnreachable => Ok("unreachable"),
@@ -190,9 +197,9 @@ fn outcome(result: std::io::Result<usize>) -> Result<&'static str> {
 pub fn run(arguments: &Arguments) -> Result<()> {
     match &arguments.what {
         What::Udp { to, common, size } => {
-            let socket = common.socket(*to, Type::DGRAM, Protocol::UDP)?;
+            let socket = common.socket(to.ip(), Type::DGRAM, Protocol::UDP)?;
             let payload = vec![b'n'; *size];
-            common.repeat(|_| outcome(socket.send(&payload)))
+            common.repeat(|_| outcome(socket.send_to(&payload, &(*to).into())))
         }
         What::Tcp { to, common, wait } => {
             common.repeat(|_| stream::connect(common, *to, Duration::from_millis(*wait)))

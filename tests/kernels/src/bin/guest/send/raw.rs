@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use anyhow::{Context, Result};
-use socket2::{Protocol, Socket, Type};
+use anyhow::Result;
+use socket2::{Protocol, SockAddr, Socket, Type};
 
 use super::{
     Common, outcome,
@@ -16,31 +16,32 @@ const ECHO_REQUEST_V6: u8 = 128;
 /// Source port where none is given.
 const PORT: u16 = 40000;
 
-/// A raw socket has no ports: it connects to the address alone. Returns the
-/// addresses that go into the checksum.
-fn open(common: &Common, to: IpAddr, protocol: u8) -> Result<(Socket, IpAddr)> {
-    let common = Common { port: None, ..*common };
-    let socket =
-        common.socket(SocketAddr::new(to, 0), Type::RAW, Protocol::from(i32::from(protocol)))?;
-    let from = socket.local_addr()?.as_socket().context("the socket has no address")?.ip();
-    Ok((socket, from))
+fn open(common: &Common, to: IpAddr, protocol: u8) -> Result<Socket> {
+    common.socket(to, Type::RAW, Protocol::from(i32::from(protocol)))
+}
+
+/// The destination as a raw socket wants it: IPv6 refuses a port that is not
+/// zero or the protocol.
+fn address(to: IpAddr) -> SockAddr {
+    SocketAddr::new(to, 0).into()
 }
 
 /// TCP segments, each with a sequence number of its own.
 pub fn segments(common: &Common, to: SocketAddr, flags: Flags) -> Result<()> {
-    let (socket, from) = open(common, to.ip(), wire::IPPROTO_TCP)?;
+    let socket = open(common, to.ip(), wire::IPPROTO_TCP)?;
+    let from = common.source(to.ip())?;
     let port = common.port.unwrap_or(PORT);
     common.repeat(|number| {
         let segment = wire::tcp(from, to.ip(), port, to.port(), flags, 1000 + number);
-        outcome(socket.send(&segment))
+        outcome(socket.send_to(&segment, &address(to.ip())))
     })
 }
 
 /// SCTP packets with one INIT chunk.
 pub fn sctp(common: &Common, to: SocketAddr) -> Result<()> {
-    let (socket, _) = open(common, to.ip(), IPPROTO_SCTP)?;
+    let socket = open(common, to.ip(), IPPROTO_SCTP)?;
     let packet = wire::sctp_init(common.port.unwrap_or(PORT), to.port());
-    common.repeat(|_| outcome(socket.send(&packet)))
+    common.repeat(|_| outcome(socket.send_to(&packet, &address(to.ip()))))
 }
 
 /// ICMP or ICMPv6 messages with rising sequence numbers.
@@ -49,11 +50,12 @@ pub fn icmp(common: &Common, to: IpAddr, kind: Option<u8>, code: u8, id: u16) ->
         IpAddr::V4(_) => (wire::IPPROTO_ICMP, ECHO_REQUEST),
         IpAddr::V6(_) => (wire::IPPROTO_ICMPV6, ECHO_REQUEST_V6),
     };
-    let (socket, from) = open(common, to, protocol)?;
+    let socket = open(common, to, protocol)?;
+    let from = common.source(to)?;
     let mut sequence: u16 = 0;
     common.repeat(|_| {
         sequence = sequence.wrapping_add(1);
         let message = wire::icmp(from, to, kind.unwrap_or(echo), code, id, sequence);
-        outcome(socket.send(&message))
+        outcome(socket.send_to(&message, &address(to)))
     })
 }

@@ -17,7 +17,7 @@ const STEP: Duration = Duration::from_millis(2);
 /// Try to connect; the first SYN is sent again after a second, so the wait has
 /// to be shorter. Closing a socket that is not connected sends nothing.
 pub fn connect(common: &Common, to: SocketAddr, wait: Duration) -> Result<&'static str> {
-    let socket = common.unconnected(to, Type::STREAM, Protocol::TCP)?;
+    let socket = common.socket(to.ip(), Type::STREAM, Protocol::TCP)?;
     socket.set_nonblocking(true)?;
     let end = Instant::now() + wait.min(Duration::from_millis(900));
     match socket.connect(&to.into()) {
