@@ -39,7 +39,7 @@ pub(super) const ROWS: &[Row] = &[
      "a loop, a duplicate address, or a forgery: ip -br addr; net.ipv4.conf.DEV.log_martians=1 logs it, accept_local=1 allows it"),
     ("IP_INVALID_SOURCE",
      "no packet may have this source address (multicast, broadcast, zero)",
-     "net.ipv4.conf.DEV.log_martians=1 logs such packets; nstat -az IpExtInNoRoutes"),
+     "net.ipv4.conf.DEV.log_martians=1 logs such packets"),
     ("IP_INVALID_DEST",
      "no packet may have this destination address (zero)",
      "net.ipv4.conf.DEV.log_martians=1 logs such packets"),

@@ -84,7 +84,7 @@ pub(super) const ROWS: &[Row] = &[
      "reordering on the way, harmless; nstat -az TcpExtPAWSOldAck"),
     ("TCP_RFC7323_TW_PAWS",
      "its TCP timestamp is older than the connection in TIME_WAIT (PAWS)",
-     "the port is used again too soon, or several hosts share one NAT address: ss -tan state time-wait"),
+     "the port is used again too soon, or several hosts share one NAT address: ss -tan state time-wait; nstat -az TcpExtPAWSTimewait"),
     ("TCP_RFC7323_TSECR",
      "it echoes a TCP timestamp that was never sent",
      "a middlebox changes timestamps, or a forged segment; nstat -az TcpExtTSEcrRejected"),
