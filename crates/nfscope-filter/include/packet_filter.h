@@ -17,8 +17,8 @@
  * it, at most FRAME_MAX_BYTES; wirelen: length of the whole frame with its
  * Ethernet header.
  *
- * About 4,100 instructions, of which the kernel keeps those of the filter: the
- * rest is jumped over by a branch that is always taken. The assembler takes all
+ * 4096 instructions at least; patch() leaves of them those of the filter. Without
+ * it they are jumped over. The assembler takes all
  * arguments, so that the compiler leaves none out in the calls. (A naked function
  * would do, but clang 14 writes its arguments without names into the BTF, which
  * kernels refuse.) The function's frame holds 72 bytes of stack.

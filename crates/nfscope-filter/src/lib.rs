@@ -8,21 +8,21 @@
 //!
 //! # The stub
 //!
+//! `include/packet_filter.h` holds it:
+//!
 //! ```c
-//! static __attribute__((naked, noinline))
-//! int packet_filter(const unsigned char *frame, u32 caplen, u32 wirelen)
-//! {
-//!     asm volatile("r0 = 0\n if r0 == 0 goto +4093\n .rept 4093\n r0 = 0\n .endr\n r0 = 1\n exit" :::);
-//! }
+//! static __attribute__((noinline))
+//! int packet_filter(const u8 *frame, u32 caplen, u32 wirelen);
 //! ```
 //!
 //! `frame` points to the frame buffer: [`FRAME_CAPACITY`] readable bytes of a map
 //! value, of which the first `caplen` (at most [`MAX_BYTES`]) are the packet's.
 //! `wirelen` is the whole frame's length, with the 14 bytes of the Ethernet header,
 //! as `len`, `less` and `greater` see it. The result is not 0 if the packet
-//! matches. A naked function keeps its arguments although its body does not name
-//! them, so the caller passes all three. The unused part of the stub is jumped
-//! over by a branch that is always taken: the kernel removes it while loading.
+//! matches. The caller may use 440 of the 512 bytes of stack. An object whose stub
+//! was not patched loads too, and every packet matches; but [`patch`] it with
+//! [`Compiled::accept_all`] even then, since a kernel takes about 20 ms to look
+//! through an empty stub.
 //!
 //! # The frame
 //!
