@@ -66,7 +66,7 @@ pub(super) const ROWS: &[Row] = &[
      "nstat -az IcmpInCsumErrors Icmp6InCsumErrors"),
     ("PKT_TOO_SMALL",
      "the packet is shorter than its headers say",
-     "nstat -az IpInTruncatedPkts UdpInErrors TcpInErrs; a faulty sender, driver or tunnel"),
+     "nstat -az IpExtInTruncatedPkts UdpInErrors TcpInErrs; a faulty sender, driver or tunnel"),
     ("PKT_TOO_BIG",
      "it is larger than the MTU of its way out and may not be fragmented",
      "ip route get DEST; ip link show DEV; let ICMP type 3 code 4 and ICMPv6 type 2 through, or clamp: nft … tcp option maxseg size set rt mtu"),

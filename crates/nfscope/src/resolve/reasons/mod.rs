@@ -47,7 +47,7 @@ mod tests {
     /// `bpftool btf dump file /sys/kernel/btf/vmlinux` of Debian's kernels 6.1,
     /// 6.12, 6.18 and 7.2: the values of `enum skb_drop_reason` without prefix,
     /// and of `enum ovs_drop_reason` and `enum qdisc_drop_reason`.
-    const NAMES: &str = include_str!("reasons/names.txt");
+    const NAMES: &str = include_str!("names.txt");
 
     fn rows() -> impl Iterator<Item = &'static Row> {
         [tcp::ROWS, ip::ROWS, device::ROWS, subsystem::ROWS].into_iter().flatten()
