@@ -14,7 +14,10 @@ use crate::{CollectError, object, raw};
 
 /// The compiled programs.
 const OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/drop.bpf.o"));
+/// The tracepoint's program, and the one for kernels where it does not load
+/// because they do not list the preemption count among their symbols.
 const TRACEPOINT: &str = "on_kfree_skb";
+const TRACEPOINT_BLIND: &str = "on_kfree_skb_blind";
 /// How long the self-test's records may take.
 const TRIAL_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -51,6 +54,8 @@ pub struct Losses {
     pub nested: u64,
     /// Rules whose note was overwritten.
     pub attribution: u64,
+    /// Overruns of the netlink trace's socket.
+    pub netlink: u64,
 }
 
 /// Running programs.
@@ -77,10 +82,14 @@ impl DropCollector {
         scratch: Option<&Scratch>,
     ) -> Result<Self, CollectError> {
         let scratch_netns = scratch.map_or(0, Scratch::inode);
-        let object = load(options, setup, scratch_netns)?;
+        let mut program = TRACEPOINT;
+        let object = load(options, setup, scratch_netns, program).or_else(|first| {
+            program = TRACEPOINT_BLIND;
+            load(options, setup, scratch_netns, program).map_err(|_| first)
+        })?;
         let mut links = Vec::new();
         let mut late = Vec::new();
-        links.push(tracepoint(&object)?);
+        links.push(tracepoint(&object, program)?);
         if let Some((program, function)) = &setup.fentry {
             let link = with_program(&object, program, |p| {
                 p.attach_trace().map_err(|e| CollectError::Attach {
@@ -147,7 +156,7 @@ impl DropCollector {
         let [ring, nested, attribution, ..] = words[..] else {
             return Err(CollectError::load("the loss counters are not there"));
         };
-        Ok(Losses { ring, nested: nested + self.skipped(), attribution })
+        Ok(Losses { ring, nested: nested + self.skipped(), attribution, netlink: 0 })
     }
 
     /// Runs that the kernel skipped because the program was already running.
@@ -179,7 +188,12 @@ impl DropCollector {
     }
 }
 
-fn load(options: &DropOptions, setup: &Setup, scratch_netns: u32) -> Result<Object, CollectError> {
+fn load(
+    options: &DropOptions,
+    setup: &Setup,
+    scratch_netns: u32,
+    tracepoint: &'static str,
+) -> Result<Object, CollectError> {
     let mut config = Config {
         only_device: options.device.as_deref().map(name_bytes),
         has_reason: options.has_reason,
@@ -212,7 +226,7 @@ fn load(options: &DropOptions, setup: &Setup, scratch_netns: u32) -> Result<Obje
         }
     }
     let mut programs = setup.programs();
-    programs.push(TRACEPOINT);
+    programs.push(tracepoint);
     object::load(open, &programs)
 }
 
@@ -236,8 +250,8 @@ fn with_program<T>(
     work(&program)
 }
 
-fn tracepoint(object: &Object) -> Result<Link, CollectError> {
-    with_program(object, TRACEPOINT, |p| {
+fn tracepoint(object: &Object, program: &str) -> Result<Link, CollectError> {
+    with_program(object, program, |p| {
         p.attach_trace().map_err(|e| CollectError::Attach {
             place: "tracepoint skb:kfree_skb".into(),
             reason: e.to_string(),

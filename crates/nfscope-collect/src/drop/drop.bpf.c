@@ -134,7 +134,7 @@ static __always_inline void nft_part(struct part_nft *p, const struct note *n)
 }
 
 static __always_inline void base_part(struct part_base *b, struct sk_buff *skb, u64 location,
-				      u32 reason, u32 netns)
+				      u32 reason, u32 netns, bool context)
 {
 	struct net_device *dev = skb->dev;
 
@@ -156,7 +156,7 @@ static __always_inline void base_part(struct part_base *b, struct sk_buff *skb, 
 		bpf_probe_read_kernel(b->device, sizeof(b->device), dev->name);
 	}
 	b->pid = 0;
-	if (in_process_context()) {
+	if (context && in_process_context()) {
 		b->pid = bpf_get_current_pid_tgid() >> 32;
 		bpf_get_current_comm(b->comm, sizeof(b->comm));
 		b->flags |= BASE_IN_PROCESS;
@@ -192,7 +192,7 @@ static __always_inline bool wanted(struct sk_buff *skb, struct scratch *s, bool 
 }
 
 static __always_inline int emit(void *ctx, struct sk_buff *skb, u64 location, u32 reason,
-				u32 netns, struct note *n, struct scratch *s)
+				u32 netns, struct note *n, struct scratch *s, bool context)
 {
 	bool link = skb_has_link(skb), tag = skb_has_tag(skb);
 	u32 frame, size;
@@ -200,7 +200,7 @@ static __always_inline int emit(void *ctx, struct sk_buff *skb, u64 location, u3
 
 	if (netns != cfg.scratch_netns && !wanted(skb, s, link, tag))
 		return 0;
-	base_part(&s->base, skb, location, reason, netns);
+	base_part(&s->base, skb, location, reason, netns, context);
 	if (link) {
 		frame_macs(skb, s->frame);
 		s->base.flags |= BASE_HAS_LINK;
@@ -236,7 +236,7 @@ static __always_inline int emit(void *ctx, struct sk_buff *skb, u64 location, u3
 }
 
 static __always_inline int drop(void *ctx, struct sk_buff *skb, u64 location, u32 reason,
-				struct note *n)
+				struct note *n, bool context)
 {
 	u32 zero = 0, netns, kind = n ? n->kind : NOTE_NONE;
 	struct cpu_scratch *c;
@@ -259,23 +259,39 @@ take:
 		return 0;
 	level = c->depth++;
 	if (level < NEST_DEPTH)
-		emit(ctx, skb, location, reason, netns, n, &c->level[level]);
+		emit(ctx, skb, location, reason, netns, n, &c->level[level], context);
 	else
 		__sync_fetch_and_add(&lost.nested, 1);
 	c->depth--;
 	return 0;
 }
 
-SEC("tp_btf/kfree_skb")
-int BPF_PROG(on_kfree_skb, struct sk_buff *skb, void *location)
+static __always_inline int freed(u64 *ctx, struct sk_buff *skb, void *location, bool context)
 {
 	struct note *n = note_find(skb);
 	u32 reason = 0;
 
 	if (cfg.has_reason)
 		reason = ctx[2];
-	drop(ctx, skb, (u64)location, reason, n);
+	drop(ctx, skb, (u64)location, reason, n, context);
 	if (n)
 		n->skb = 0;
 	return 0;
+}
+
+SEC("tp_btf/kfree_skb")
+int BPF_PROG(on_kfree_skb, struct sk_buff *skb, void *location)
+{
+	return freed(ctx, skb, location, true);
+}
+
+/*
+ * For kernels that do not list variables among their symbols (KALLSYMS_ALL is
+ * not set): there is no way to tell process context from softirq, so no
+ * process is named.
+ */
+SEC("tp_btf/kfree_skb")
+int BPF_PROG(on_kfree_skb_blind, struct sk_buff *skb, void *location)
+{
+	return freed(ctx, skb, location, false);
 }

@@ -40,7 +40,8 @@ pub struct NftPart {
     pub note: Note,
     /// `NFPROTO_*` of the table; 0: unknown.
     pub family: u8,
-    /// Hook number of the traversal (`NF_INET_*`, `NF_NETDEV_*`).
+    /// Hook number of the traversal (`NF_INET_*`, `NF_NETDEV_*`), or
+    /// [`Self::UNKNOWN_HOOK`].
     pub hook: u8,
     /// Protocol family of the traversal (`NFPROTO_*`).
     pub pf: u8,
@@ -67,6 +68,11 @@ pub struct NftPart {
     pub cut: bool,
     /// nftables' registers, `nft_regs.data`: 20 words.
     pub registers: [u32; 20],
+}
+
+impl NftPart {
+    /// No hook has this number.
+    pub const UNKNOWN_HOOK: u8 = u8::MAX;
 }
 
 /// One dropped packet, as recorded in the kernel.

@@ -1,11 +1,13 @@
 //! How a rule is told from what runs in the kernel: probe points and hooks.
 
+mod netlink_trace;
 mod offsets;
 mod scratch;
 mod self_test;
 mod setup;
 mod values;
 
+pub use netlink_trace::NetlinkTrace;
 pub use offsets::{nft_offsets, trace_arguments};
 pub use scratch::Scratch;
 pub use self_test::{SelfTest, Trial};

@@ -31,26 +31,26 @@ pub fn run(arguments: &DropsArguments) -> Result<(), Failure> {
     let machine = Machine::read()?;
     let reasons = ReasonNames::read(&machine.btf, machine.has_reason);
     let settings = Settings::new(arguments, filter, &reasons, machine.has_reason)?;
-    let mut started = backend::start(&settings, &machine)?;
+    let mut started = backend::start(&settings, &machine, &reasons)?;
     drop(machine);
 
     let signals = Signals::install()?;
-    let resolver = DropResolver::new(reasons, started.collector.backend(), settings.numeric);
+    let resolver = DropResolver::new(reasons, started.backend(), settings.numeric);
     let mut stream = Stream::new(&settings, resolver, std::io::stdout().is_terminal());
     for notice in started.notices.drain(..) {
         stream.notice(notice)?;
     }
-    eprintln!("nfscope: watching drops, rules by {}; Ctrl-C ends", started.describe());
+    eprintln!("nfscope: watching drops, {}; Ctrl-C ends", started.describe());
 
     let begin = Instant::now();
     let mut round = begin;
     loop {
-        let records = started.collector.poll(TICK)?;
+        let records = started.poll(TICK, false)?;
         stream.records(&records)?;
         if round.elapsed() >= ROUND || signals.raised() {
             round = Instant::now();
-            started.collector.attach_late()?;
-            stream.losses(started.collector.losses()?)?;
+            started.attach_late()?;
+            stream.losses(started.losses()?)?;
         }
         stream.flush()?;
         let late = settings.duration.is_some_and(|d| begin.elapsed() >= d);
@@ -60,10 +60,10 @@ pub fn run(arguments: &DropsArguments) -> Result<(), Failure> {
     }
     // what was on its way when the end came
     if !stream.complete() {
-        let records = started.collector.poll(Duration::ZERO)?;
+        let records = started.poll(Duration::ZERO, true)?;
         stream.records(&records)?;
     }
-    stream.losses(started.collector.losses()?)?;
+    stream.losses(started.losses()?)?;
     stream.finish()?;
     Ok(())
 }

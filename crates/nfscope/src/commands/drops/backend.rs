@@ -1,41 +1,82 @@
 //! Chooses a backend: the best one that works here.
 
-use nfscope_collect::CollectError;
-use nfscope_collect::drop::DropCollector;
-use nfscope_collect::nft::{Scratch, Setup, nft_offsets, trace_arguments};
-use nfscope_event::Backend;
+use std::time::Duration;
 
-use super::settings::Settings;
+use nfscope_collect::CollectError;
+use nfscope_collect::drop::{DropCollector, DropRecord, Losses};
+use nfscope_collect::nft::{NetlinkTrace, Scratch, Setup, nft_offsets, trace_arguments};
+use nfscope_event::Backend;
+use nfscope_ruleset::netlink::scratch::Table;
+use nfscope_ruleset::netns;
+
+use super::settings::{Leftover, Settings};
 use crate::cli::BackendChoice;
 use crate::machine::Machine;
+use crate::resolve::ReasonNames;
 
 /// A running collector and what it needs to stay alive.
 pub struct Started {
-    /// Sends records.
-    pub collector: DropCollector,
+    collector: DropCollector,
+    netlink: Option<NetlinkTrace>,
+    /// The reason that nftables' drops carry, where there are reasons.
+    netfilter_drop: Option<u32>,
     /// Sentences for the user: why a better backend was not used.
     pub notices: Vec<String>,
     /// Keeps the trace key on.
-    _key: Option<nfscope_ruleset::netlink::scratch::Table>,
+    _key: Option<Table>,
     _scratch: Option<Scratch>,
 }
 
 impl Started {
+    /// Which backend tells the rules.
+    pub fn backend(&self) -> Backend {
+        if self.netlink.is_some() { Backend::NetlinkTrace } else { self.collector.backend() }
+    }
+
     /// The backend in words.
     pub fn describe(&self) -> &'static str {
-        match self.collector.backend() {
-            Backend::Points => "probe points in nft_do_chain",
-            Backend::TraceHook => "the trace hook",
-            Backend::NetlinkTrace => "netlink trace",
-            Backend::Tracepoint => "nothing but the drop tracepoint",
+        match self.backend() {
+            Backend::Points => "rules by probe points in nft_do_chain",
+            Backend::TraceHook => "rules by the trace hook",
+            Backend::NetlinkTrace => "rules by netlink trace",
+            Backend::Tracepoint => "by the drop tracepoint alone: rules are not named",
         }
+    }
+
+    /// Waits for records; `last`: hands out what was held back.
+    pub fn poll(&mut self, timeout: Duration, last: bool) -> Result<Vec<DropRecord>, CollectError> {
+        let records = self.collector.poll(timeout)?;
+        let Some(netlink) = &mut self.netlink else { return Ok(records) };
+        let reason = self.netfilter_drop;
+        let maybe_nft = |r: &DropRecord| reason.is_none_or(|reason| r.reason == reason);
+        Ok(netlink.attribute(records, maybe_nft, last))
+    }
+
+    /// Attaches what could not be attached before.
+    pub fn attach_late(&mut self) -> Result<(), CollectError> {
+        self.collector.attach_late()
+    }
+
+    /// Losses since the start.
+    pub fn losses(&self) -> Result<Losses, CollectError> {
+        let mut losses = self.collector.losses()?;
+        losses.netlink = self.netlink.as_ref().map_or(0, NetlinkTrace::lost);
+        Ok(losses)
     }
 }
 
 /// Tries the backends from the best on; with a choice only that one.
-pub fn start(settings: &Settings, machine: &Machine) -> anyhow::Result<Started> {
-    let order: &[BackendChoice] = match settings.backend {
-        BackendChoice::Auto => &[BackendChoice::TraceHook, BackendChoice::Tracepoint],
+pub fn start(
+    settings: &Settings,
+    machine: &Machine,
+    reasons: &ReasonNames,
+) -> anyhow::Result<Started> {
+    use BackendChoice as B;
+    let order: &[B] = match settings.backend {
+        B::Auto if settings.ruleset_change.is_some() => {
+            &[B::TraceHook, B::NetlinkTrace, B::Tracepoint]
+        }
+        B::Auto => &[B::TraceHook, B::Tracepoint],
         _ => std::slice::from_ref(&settings.backend),
     };
     let mut notices = Vec::new();
@@ -44,6 +85,7 @@ pub fn start(settings: &Settings, machine: &Machine) -> anyhow::Result<Started> 
         match attempt(*choice, settings, machine) {
             Ok(mut started) => {
                 started.notices = notices;
+                started.netfilter_drop = reasons.number("NETFILTER_DROP");
                 return Ok(started);
             }
             Err(e) => {
@@ -62,6 +104,7 @@ fn attempt(
 ) -> Result<Started, CollectError> {
     match choice {
         BackendChoice::TraceHook => trace_hook(settings, machine),
+        BackendChoice::NetlinkTrace => netlink_trace(settings),
         _ => run(settings, &Setup::tracepoint(), None),
     }
 }
@@ -76,7 +119,14 @@ fn run(
         _ => None,
     };
     let collector = DropCollector::start(&settings.options, setup, scratch.as_ref())?;
-    Ok(Started { collector, notices: Vec::new(), _key: key, _scratch: scratch })
+    Ok(Started {
+        collector,
+        netlink: None,
+        netfilter_drop: None,
+        notices: Vec::new(),
+        _key: key,
+        _scratch: scratch,
+    })
 }
 
 fn trace_hook(settings: &Settings, machine: &Machine) -> Result<Started, CollectError> {
@@ -93,4 +143,26 @@ fn trace_hook(settings: &Settings, machine: &Machine) -> Result<Started, Collect
     with(true).or_else(|fentry| {
         with(false).map_err(|kprobe| refuse(format!("by fentry: {fentry}; by kprobe: {kprobe}")))
     })
+}
+
+fn netlink_trace(settings: &Settings) -> Result<Started, CollectError> {
+    let refuse = |reason: String| CollectError::Backend { backend: "netlink_trace", reason };
+    let Some(leftover) = settings.ruleset_change else {
+        return Err(refuse(
+            "it needs a table of its own in the traced namespace; --allow-ruleset-change permits that"
+                .into(),
+        ));
+    };
+    let inode = match settings.netns {
+        Some(inode) => inode,
+        None => netns::Handle::current().map_err(|e| refuse(e.to_string()))?.inode(),
+    };
+    let owned = NetlinkTrace::start(inode, true);
+    let trace = match (owned, leftover) {
+        (Err(_), Leftover::Accepted) => NetlinkTrace::start(inode, false)?,
+        (result, _) => result?,
+    };
+    let mut started = run(settings, &Setup::tracepoint(), None)?;
+    started.netlink = Some(trace);
+    Ok(started)
 }

@@ -96,6 +96,7 @@ impl Stream {
             (LossPlace::Ring, now.ring.saturating_sub(before.ring)),
             (LossPlace::Nested, now.nested.saturating_sub(before.nested)),
             (LossPlace::Attribution, now.attribution.saturating_sub(before.attribution)),
+            (LossPlace::Netlink, now.netlink.saturating_sub(before.netlink)),
         ] {
             if count > 0 {
                 self.emit(&Event::Lost(Lost { time_ns, place, count }))?;

@@ -1,0 +1,271 @@
+//! The kernel's own rule trace, for kernels that refuse probes and hooks.
+//!
+//! A table of our own in the traced namespace marks packets; the kernel then
+//! tells each decision about them over netlink. A drop is tied to its packet
+//! by the packet's first bytes, which both the message and the drop record
+//! carry.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use nfscope_event::Family;
+use nfscope_ruleset::netlink::scratch::{ChainSpec, HookSpec, RuleSpec, Table, TableSpec};
+use nfscope_ruleset::netlink::trace::{TraceMessage, TraceSocket, TraceType};
+use nfscope_ruleset::netlink::{Error, Verdict};
+use nfscope_ruleset::netns;
+
+use crate::CollectError;
+use crate::drop::{DropRecord, NftPart, Note};
+
+/// Name of the table in the traced namespace.
+pub const TABLE: &str = "nfscope-trace";
+/// How long a drop waits for its message, and a message for its drop.
+const PATIENCE: Duration = Duration::from_millis(300);
+/// How long the listener waits before it looks whether to end.
+const TICK: Duration = Duration::from_millis(100);
+/// Fewer common bytes do not tell packets apart.
+const MIN_BYTES: usize = 20;
+/// Packets whose headers are remembered.
+const MAX_PACKETS: usize = 16_384;
+/// Bytes of the Ethernet header that each frame of a record starts with.
+const LINK_BYTES: usize = 14;
+
+/// A decision to drop, from the kernel's messages.
+#[derive(Debug, Clone)]
+struct Decision {
+    message: TraceMessage,
+    headers: Vec<u8>,
+    seen: Instant,
+}
+
+/// One traced namespace. Dropping it removes the table.
+#[derive(Debug)]
+pub struct NetlinkTrace {
+    inode: u32,
+    decisions: Receiver<TraceMessage>,
+    lost: Arc<AtomicU64>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+    headers: HashMap<u32, Vec<u8>>,
+    order: VecDeque<u32>,
+    waiting: VecDeque<Decision>,
+    held: VecDeque<(Instant, DropRecord)>,
+}
+
+impl NetlinkTrace {
+    /// Traces a namespace. `owned`: the table goes away with the process,
+    /// whatever ends it (kernel 5.12).
+    pub fn start(inode: u32, owned: bool) -> Result<Self, CollectError> {
+        let (sender, decisions) = channel();
+        let (ready, started) = channel();
+        let lost = Arc::new(AtomicU64::new(0));
+        let stop = Arc::new(AtomicBool::new(false));
+        let (lost_there, stop_there) = (Arc::clone(&lost), Arc::clone(&stop));
+        let thread = std::thread::Builder::new()
+            .name("nfscope-trace".into())
+            .spawn(move || match open(inode, owned) {
+                Ok((mut socket, tables)) => {
+                    if ready.send(Ok(())).is_ok() {
+                        listen(&mut socket, &sender, &lost_there, &stop_there);
+                    }
+                    remove(tables, owned);
+                }
+                Err(e) => {
+                    // the asker waits for exactly one word
+                    let _ = ready.send(Err(e));
+                }
+            })
+            .map_err(|source| CollectError::System { what: "cannot start a thread", source })?;
+        started.recv().map_err(|_| refuse("its thread ended".into()))??;
+        Ok(Self {
+            inode,
+            decisions,
+            lost,
+            stop,
+            thread: Some(thread),
+            headers: HashMap::new(),
+            order: VecDeque::new(),
+            waiting: VecDeque::new(),
+            held: VecDeque::new(),
+        })
+    }
+
+    /// Overruns of the netlink socket so far; each may be many messages.
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    /// Adds what the kernel said to records of this namespace. A record that
+    /// may be nft's but has no message yet is held back and handed out by a
+    /// later call; `last`: hold nothing back any more.
+    pub fn attribute(
+        &mut self,
+        records: Vec<DropRecord>,
+        maybe_nft: impl Fn(&DropRecord) -> bool,
+        last: bool,
+    ) -> Vec<DropRecord> {
+        self.read_decisions();
+        let now = Instant::now();
+        let mut out = Vec::new();
+        let held = std::mem::take(&mut self.held);
+        for (since, mut record) in held.into_iter().chain(records.into_iter().map(|r| (now, r))) {
+            if record.netns == self.inode && record.nft.is_none() {
+                record.nft = self.find(&record);
+                let wait = record.nft.is_none() && maybe_nft(&record);
+                if wait && !last && now.duration_since(since) < PATIENCE {
+                    self.held.push_back((since, record));
+                    continue;
+                }
+            }
+            out.push(record);
+        }
+        self.waiting.retain(|d| now.duration_since(d.seen) < PATIENCE * 2);
+        out
+    }
+
+    fn read_decisions(&mut self) {
+        let seen = Instant::now();
+        while let Ok(message) = self.decisions.try_recv() {
+            if !message.network_header.is_empty() {
+                if self.headers.insert(message.id, message.network_header.clone()).is_none() {
+                    self.order.push_back(message.id);
+                }
+                if self.order.len() > MAX_PACKETS
+                    && let Some(oldest) = self.order.pop_front()
+                {
+                    self.headers.remove(&oldest);
+                }
+            }
+            if message.drops()
+                && message.table != TABLE
+                && let Some(headers) = self.headers.get(&message.id).cloned()
+            {
+                self.waiting.push_back(Decision { message, headers, seen });
+            }
+        }
+    }
+
+    fn find(&mut self, record: &DropRecord) -> Option<NftPart> {
+        let bytes = record.frame.get(LINK_BYTES..)?;
+        let at = self.waiting.iter().position(|d| {
+            let common = d.headers.len().min(bytes.len());
+            common >= MIN_BYTES && d.headers[..common] == bytes[..common]
+        })?;
+        let Decision { message, .. } = self.waiting.remove(at)?;
+        let policy = message.kind == TraceType::Policy;
+        Some(NftPart {
+            note: if policy { Note::Policy } else { Note::Rule },
+            family: message.family.nfproto(),
+            hook: NftPart::UNKNOWN_HOOK,
+            pf: message.nfproto.and_then(|p| u8::try_from(p).ok()).unwrap_or(0),
+            rule: message.rule_handle.unwrap_or(0),
+            table_handle: 0,
+            chain_handle: 0,
+            priority: None,
+            chain_is_base: false,
+            // the messages have no names of devices, only the record has
+            input: None,
+            output: None,
+            table: message.table,
+            chain: message.chain,
+            cut: false,
+            registers: [0; 20],
+        })
+    }
+}
+
+impl Drop for NetlinkTrace {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            // it ends within a tick; a panic there has been reported already
+            let _ = thread.join();
+        }
+    }
+}
+
+fn refuse(reason: String) -> CollectError {
+    CollectError::Backend { backend: "netlink_trace", reason }
+}
+
+fn open(inode: u32, owned: bool) -> Result<(TraceSocket, Vec<Table>), CollectError> {
+    let failed = |e: &dyn std::fmt::Display| refuse(e.to_string());
+    netns::Handle::find(inode).and_then(|h| h.enter()).map_err(|e| failed(&e))?;
+    let socket = TraceSocket::open().map_err(|e| failed(&e))?;
+    let mut tables = Vec::new();
+    for (family, required) in
+        [(Family::Inet, true), (Family::Arp, false), (Family::Bridge, false)]
+    {
+        match Table::create(&spec(family, owned)) {
+            Ok(table) => tables.push(table),
+            Err(e) if required => {
+                let why = if owned && e.errno() == Some(libc::EOPNOTSUPP) {
+                    "this kernel has no tables that go away with their owner (they came with 5.12); \
+                     --allow-leftover-table accepts a table that stays if nfscope is killed"
+                        .to_string()
+                } else {
+                    e.to_string()
+                };
+                remove(tables, owned);
+                return Err(refuse(why));
+            }
+            // a kernel without that family has no such packets to trace
+            Err(_) => {}
+        }
+    }
+    Ok((socket, tables))
+}
+
+/// Marks every packet before any other chain sees it.
+fn spec(family: Family, owned: bool) -> TableSpec {
+    // prerouting and output; input and output where ARP has no prerouting
+    let hooks: &[u32] = if family == Family::Arp { &[0, 1] } else { &[0, 3] };
+    let chain = |number: &u32| ChainSpec {
+        name: format!("hook{number}"),
+        hook: Some(HookSpec {
+            number: *number,
+            priority: i32::MIN,
+            policy: Verdict::Accept,
+            device: None,
+        }),
+        rules: vec![RuleSpec::new().set_nftrace(true)],
+    };
+    TableSpec { family, name: TABLE.into(), owned, chains: hooks.iter().map(chain).collect() }
+}
+
+fn remove(tables: Vec<Table>, owned: bool) {
+    if owned {
+        return; // closing the owner's socket does it
+    }
+    for table in tables {
+        // best effort: the namespace may be gone, and the table with it
+        let _ = table.delete();
+    }
+}
+
+fn listen(
+    socket: &mut TraceSocket,
+    sender: &Sender<TraceMessage>,
+    lost: &AtomicU64,
+    stop: &AtomicBool,
+) {
+    let mut messages = Vec::new();
+    while !stop.load(Ordering::Relaxed) {
+        match socket.receive(TICK, &mut messages) {
+            Ok(_) => {}
+            Err(Error::Overrun) => {
+                lost.fetch_add(1, Ordering::Relaxed);
+            }
+            Err(_) => return,
+        }
+        for message in messages.drain(..) {
+            if sender.send(message).is_err() {
+                return;
+            }
+        }
+    }
+}
