@@ -2,7 +2,7 @@
 
 use super::{Decision, Difference, Drops, Outcome, PacketKey};
 use crate::generate::Plan;
-use crate::generate::construct::Cause;
+use crate::generate::construct::{Cause, by_rule};
 use crate::generate::slot::{Abilities, Column};
 use crate::generate::table::Construct;
 use crate::oracle::Rules;
@@ -17,6 +17,7 @@ pub const ENOUGH: usize = 20;
 pub struct Counts {
     causes: BTreeMap<(Column, Cause), usize>,
     constructs: BTreeMap<Construct, usize>,
+    replies: usize,
 }
 
 /// Counts drops by column and cause, and by the construct that led to them.
@@ -26,6 +27,7 @@ pub fn count(drops: &Drops, rules: &Rules) -> Counts {
         for decision in decisions {
             let Some((column, cause)) = classify(packet, decision, rules) else { continue };
             *counts.causes.entry((column, cause)).or_default() += 1;
+            counts.replies += usize::from(packet.reply);
             if let Some(construct) = rule(packet, decision, rules).map(|k| k.rule.construct) {
                 *counts.constructs.entry(construct).or_default() += 1;
             }
@@ -84,9 +86,16 @@ impl Counts {
             });
             println!("{:15}{}", column.name(), cells.concat());
         }
-        let ways: Vec<String> =
-            self.constructs.iter().map(|(way, count)| format!("{way:?} {count}")).collect();
+        let ways = by_rule().map(|construct| {
+            let count = self.constructs.get(&construct).copied().unwrap_or_default();
+            if count < ENOUGH {
+                short.push(format!("only {count} drops by rules of {construct:?}"));
+            }
+            format!("{construct:?} {count}")
+        });
+        let ways: Vec<String> = ways.collect();
         println!("by rules of: {}", ways.join(", "));
+        println!("{} of all were kernel replies to packets", self.replies);
         short
     }
 }

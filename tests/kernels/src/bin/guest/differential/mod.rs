@@ -8,9 +8,10 @@ use crate::compare::{
     Drops, Falsification, compare_counters, count, differences, print_difference,
 };
 use crate::generate::Plan;
+use crate::generate::slot::refused;
 use crate::oracle::Rules;
 use crate::traffic::world;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use run::{NfscopeCommand, Witnessed};
 use std::sync::mpsc;
 use std::thread;
@@ -43,6 +44,9 @@ pub struct Arguments {
     /// Compare the kernel's messages with its counters only, without nfscope
     #[arg(long)]
     oracle_only: bool,
+    /// Fail unless the kernel refuses exactly this, as "netdev-egress,arp:reject"
+    #[arg(long, value_delimiter = ',')]
+    refused: Option<Vec<String>>,
     /// Seconds until the test fails
     #[arg(long, default_value_t = 300)]
     timeout: u64,
@@ -75,6 +79,12 @@ fn test(arguments: &Arguments) -> Result<()> {
     let seed = arguments.seed.unwrap_or(u64::from(clock.subsec_nanos()));
     println!("seed {seed}");
     let abilities = world::abilities()?;
+    let refused = refused(&abilities);
+    println!("refused by the kernel: {refused:?}");
+    if let Some(expected) = &arguments.refused {
+        let expected = expected.iter().cloned().collect();
+        ensure!(refused == expected, "the kernel should refuse {expected:?} only");
+    }
     let plan = Plan::generate(seed, &abilities, arguments.rules, arguments.packets)?;
     println!("{} rules, {} packets", plan.rules(), plan.packets.len());
     let command = (!arguments.oracle_only).then(|| arguments.command());

@@ -2,7 +2,7 @@
 
 use super::key::{Field, Key};
 use super::place::{Network, Transport};
-use super::random::Random;
+use super::random::{Deck, Random};
 use super::slot::{Column, Slot};
 use super::table::{Construct, Rule, Table};
 use nfscope_event::NftVerdict;
@@ -51,13 +51,32 @@ const MAPS: [Construct; 4] = [
 const POLICIES: [Construct; 3] =
     [Construct::PolicyAtEnd, Construct::PolicyAfterReturn, Construct::PolicyAfterGoto];
 
-/// A construct for `cause`.
-pub fn choose(random: &mut Random, cause: Cause) -> Construct {
-    *match cause {
-        Cause::Drop | Cause::Reject | Cause::Queue => random.pick(&WAYS),
-        Cause::VerdictMap => random.pick(&MAPS),
-        Cause::Policy => random.pick(&POLICIES),
+/// Constructs for every cause, each as often as the others for that cause.
+pub struct Choice {
+    ways: Deck,
+    maps: Deck,
+    policies: Deck,
+}
+
+impl Choice {
+    /// Nothing chosen yet.
+    pub fn new() -> Self {
+        Self { ways: Deck::new(&WAYS), maps: Deck::new(&MAPS), policies: Deck::new(&POLICIES) }
     }
+
+    /// The next construct for `cause`.
+    pub fn next(&mut self, random: &mut Random, cause: Cause) -> Construct {
+        match cause {
+            Cause::Drop | Cause::Reject | Cause::Queue => self.ways.draw(random),
+            Cause::VerdictMap => self.maps.draw(random),
+            Cause::Policy => self.policies.draw(random),
+        }
+    }
+}
+
+/// The constructs whose drops are by a rule.
+pub fn by_rule() -> impl Iterator<Item = Construct> {
+    WAYS.into_iter().chain(MAPS)
 }
 
 /// The statement that ends a packet.

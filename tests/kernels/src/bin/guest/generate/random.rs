@@ -1,6 +1,8 @@
 //! The seed's random numbers: SplitMix64, so that a seed means the same test
 //! on every machine and with every release of the compiler.
 
+use super::table::Construct;
+
 /// A deterministic source of random numbers.
 pub struct Random(u64);
 
@@ -39,5 +41,27 @@ impl Random {
         for last in (1..items.len()).rev() {
             items.swap(last, self.below(last + 1));
         }
+    }
+}
+
+/// Items in random order, each as often as the others (but for one).
+pub struct Deck {
+    items: &'static [Construct],
+    left: Vec<Construct>,
+}
+
+impl Deck {
+    /// A deck of `items`, which is not empty.
+    pub fn new(items: &'static [Construct]) -> Self {
+        Self { items, left: Vec::new() }
+    }
+
+    /// The next item.
+    pub fn draw(&mut self, random: &mut Random) -> Construct {
+        if self.left.is_empty() {
+            self.left = self.items.to_vec();
+            random.shuffle(&mut self.left);
+        }
+        self.left.pop().unwrap_or(self.items[0])
     }
 }

@@ -1,6 +1,6 @@
 //! The rulesets, and what to aim packets at.
 
-use super::construct::{Cause, Ending, Writer, choose, map_elements, through, words};
+use super::construct::{Cause, Choice, Ending, Writer, map_elements, through, words};
 use super::key::{Field, Key};
 use super::place::{Network, Path, Transport};
 use super::random::Random;
@@ -51,8 +51,13 @@ pub fn generate(
     abilities: &Abilities,
     rules: usize,
 ) -> Result<(Vec<Table>, Vec<Aim>)> {
-    let mut generator =
-        Generator { random, tables: Vec::new(), aims: Vec::new(), selector: FIRST_SELECTOR };
+    let mut generator = Generator {
+        random,
+        choice: Choice::new(),
+        tables: Vec::new(),
+        aims: Vec::new(),
+        selector: FIRST_SELECTOR,
+    };
     let mut bases = generator.bases(abilities);
     ensure!(!bases.is_empty(), "the kernel takes no nftables chain at all");
     for base in &mut bases {
@@ -78,6 +83,7 @@ pub fn generate(
 
 struct Generator<'a> {
     random: &'a mut Random,
+    choice: Choice,
     tables: Vec<Table>,
     aims: Vec<Aim>,
     /// The next free one.
@@ -148,7 +154,7 @@ impl Generator<'_> {
             (false, _) => None,
         };
         let construct = match cause {
-            Some(cause) => choose(self.random, cause),
+            Some(cause) => self.choice.next(self.random, cause),
             None => Construct::Accept,
         };
         let ending = match cause {

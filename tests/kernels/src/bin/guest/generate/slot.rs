@@ -1,7 +1,7 @@
 //! The base chains of the test: which hook of which namespace, and which
 //! packets come by.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::place::{Network, Node, Path};
 use nfscope_event::Family;
@@ -99,6 +99,24 @@ pub struct Ability {
 
 /// The abilities of all columns.
 pub type Abilities = BTreeMap<Column, Ability>;
+
+/// What the kernel does not take: `netdev-egress`, `arp:reject`.
+pub fn refused(abilities: &Abilities) -> BTreeSet<String> {
+    let mut refused = BTreeSet::new();
+    for (column, ability) in abilities {
+        let name = column.name();
+        if !ability.chain {
+            refused.insert(name.to_owned());
+            continue;
+        }
+        for (statement, taken) in [("reject", ability.reject), ("queue", ability.queue)] {
+            if !taken {
+                refused.insert(format!("{name}:{statement}"));
+            }
+        }
+    }
+    refused
+}
 
 /// A base chain's place, and the traffic that comes by.
 #[derive(Debug, Clone, Copy)]

@@ -7,6 +7,8 @@ use nfscope_ruleset::netns;
 use std::fs;
 use std::io::Write;
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// Devices, in the order of their hardware addresses.
 const DEVICES: [&str; 9] = ["s0", "r0", "r1", "d0", "s1", "p0", "d1", "p1", "br0"];
@@ -71,6 +73,9 @@ const SETTINGS: [(&str, &str); 7] = [
     ("ipv6/conf/default/router_solicitations", "0"),
 ];
 
+/// How long devices may take to come up.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// Hardware address of a device.
 pub fn mac(device: &str) -> [u8; 6] {
     let index = DEVICES.iter().position(|d| *d == device);
@@ -102,6 +107,9 @@ impl World {
         run_with_input(Command::new("ip").args(["-batch", "-"]), &lines.join("\n"))?;
         for node in Node::ALL {
             world.within(node, || configure(node))??;
+        }
+        for node in Node::ALL {
+            world.within(node, || await_links(node))??;
         }
         Ok(world)
     }
@@ -219,6 +227,23 @@ fn configure(node: Node) -> Result<()> {
     Ok(())
 }
 
+/// Waits until all devices carry packets: the kernel notices the other end of
+/// a cable up to a second later, and drops until then.
+fn await_links(node: Node) -> Result<()> {
+    let up = |program: &str, state: &str| -> Result<usize> {
+        let shown = Command::new(program).args(["-o", "link", "show"]).output()?;
+        Ok(String::from_utf8_lossy(&shown.stdout).matches(state).count())
+    };
+    let deadline = Instant::now() + PATIENCE;
+    while up("ip", "state UP")? < devices(node).count()
+        || node == Node::Bridge && up("bridge", "state forwarding")? < 2
+    {
+        ensure!(Instant::now() < deadline, "devices of the {} do not come up", node.name());
+        thread::sleep(Duration::from_millis(50));
+    }
+    Ok(())
+}
+
 /// The devices of a namespace but `lo`.
 pub fn devices(node: Node) -> impl Iterator<Item = &'static str> {
     let ends = LINKS.iter().flatten().filter(move |(_, home)| *home == node);
@@ -253,7 +278,7 @@ fn run_with_input(command: &mut Command, input: &str) -> Result<()> {
 
 /// Asks the running kernel what it takes, in a namespace that goes away.
 pub fn abilities() -> Result<Abilities> {
-    let trial = std::thread::spawn(|| -> Result<Abilities> {
+    let trial = thread::spawn(|| -> Result<Abilities> {
         netns::unshare()?;
         let ability = |column: Column| {
             let (hook, device) = column.trial();
