@@ -1,0 +1,263 @@
+//! Holds `docs/events.schema.json` to what is written.
+
+use std::collections::BTreeSet;
+
+use nfscope_event::{
+    Arp, Backend, Cause, ChainRef, Device, Drop, Event, Family, Freed, Icmp, Ip, KernelDrop, Link,
+    LossPlace, Lost, Netns, NftPolicy, NftRule, NftVerdict, Notice, Packet, Ports, Process, Tcp,
+    Transport, Vlan,
+};
+use serde_json::Value;
+
+fn schema() -> Value {
+    serde_json::from_str(include_str!("../../../docs/events.schema.json"))
+        .expect("the schema is JSON")
+}
+
+/// Readers must accept unknown fields, but an undocumented one is a mistake:
+/// the schema as published, with every object closed.
+fn closed(mut schema: Value) -> Value {
+    fn close(value: &mut Value) {
+        match value {
+            Value::Object(map) => {
+                map.values_mut().for_each(close);
+                if map.get("properties").is_some_and(Value::is_object) {
+                    map.insert("additionalProperties".into(), false.into());
+                }
+            }
+            Value::Array(values) => values.iter_mut().for_each(close),
+            _ => {}
+        }
+    }
+    close(&mut schema);
+    schema
+}
+
+fn text(text: &str) -> Option<String> {
+    Some(text.to_owned())
+}
+
+fn place() -> ChainRef {
+    ChainRef {
+        family: Family::Inet,
+        table: "filter".into(),
+        chain: text("services"),
+        base_chain: text("input"),
+        hook: text("input"),
+        priority: Some(-10),
+    }
+}
+
+fn rule(verdict: NftVerdict) -> Cause {
+    Cause::NftRule(NftRule {
+        place: place(),
+        handle: 7,
+        verdict,
+        rule: text("tcp dport 10000 drop"),
+        text_unknown: text("gone"),
+        iptables: text("-A INPUT -j DROP"),
+        comment: text("no\u{1b}"),
+        element: text("10000 : drop"),
+        sent: text("tcp reset"),
+    })
+}
+
+fn bare_rule(family: Family) -> Cause {
+    let place =
+        ChainRef { family, chain: None, base_chain: None, hook: None, priority: None, ..place() };
+    Cause::NftRule(NftRule {
+        place,
+        handle: u64::MAX,
+        verdict: NftVerdict::Unknown,
+        rule: None,
+        text_unknown: None,
+        iptables: None,
+        comment: None,
+        element: None,
+        sent: None,
+    })
+}
+
+fn causes() -> Vec<Cause> {
+    use NftVerdict::*;
+    let mut causes: Vec<Cause> =
+        [Drop, Reject, VerdictMap, Queue, Synproxy, Fwd, Unknown].map(rule).into();
+    causes.extend([1, 2, 3, 5, 7, 10].into_iter().filter_map(Family::from_nfproto).map(bare_rule));
+    causes.push(Cause::NftPolicy(NftPolicy { place: place(), policy: "drop".into() }));
+    causes.push(Cause::Kernel(KernelDrop {
+        reason: text("NO_SOCKET"),
+        explanation: text("no socket"),
+        hint: text("ss"),
+        function: text("tcp_v4_rcv+0x1a2"),
+        location: u64::MAX,
+        hook_function: text("nf_conntrack_in"),
+    }));
+    causes.push(Cause::Kernel(KernelDrop {
+        reason: None,
+        explanation: None,
+        hint: None,
+        function: None,
+        location: 1,
+        hook_function: None,
+    }));
+    causes.push(Cause::Freed(Freed { function: text("f+0x1"), location: 2 }));
+    causes.push(Cause::Freed(Freed { function: None, location: 2 }));
+    causes
+}
+
+fn transports() -> Vec<Option<Transport>> {
+    let ports = Ports { source: 65535, destination: 0 };
+    let echo = Icmp { kind: 8, code: 0, id: Some(1), sequence: Some(2) };
+    let flags = text("S.");
+    let tcp = Tcp { ports, flags, seq: Some(u32::MAX), ack: Some(0), window: Some(65535) };
+    let cut_off = Tcp { ports, flags: None, seq: None, ack: None, window: None };
+    vec![
+        None,
+        Some(Transport::Tcp(tcp)),
+        Some(Transport::Tcp(cut_off)),
+        Some(Transport::Udp(ports)),
+        Some(Transport::Sctp(ports)),
+        Some(Transport::Icmp(echo)),
+        Some(Transport::Icmpv6(Icmp { kind: 135, code: 0, id: None, sequence: None })),
+    ]
+}
+
+fn full_packet(transport: Option<Transport>) -> Packet {
+    let mac = "02:00:00:00:00:01".to_owned();
+    Packet {
+        skb: u64::MAX,
+        length: u32::MAX,
+        mark: u32::MAX,
+        ethertype: 0x86dd,
+        link: Some(Link { source: mac.clone(), destination: mac.clone() }),
+        vlan: vec![Vlan { id: 4095, priority: 7, protocol: 0x88a8 }],
+        arp: Some(Arp {
+            operation: 1,
+            sender: [10, 0, 0, 1].into(),
+            sender_mac: mac,
+            target: [10, 0, 0, 2].into(),
+        }),
+        ip: Some(Ip {
+            source: [0xfd; 16].into(),
+            destination: [0xfe; 16].into(),
+            protocol: 255,
+            ttl: 255,
+            id: Some(u32::MAX),
+            length: 65575,
+            fragment_offset: Some(65528),
+            extensions: vec![0, 44],
+        }),
+        transport,
+        bytes: vec![1, 2, 3],
+    }
+}
+
+fn drop_of(cause: Cause, packet: Packet, full: bool, backend: Backend) -> Event {
+    let device = full.then(|| Device { index: 2, name: "eth0".into() });
+    Event::Drop(Box::new(Drop {
+        time_ns: u64::MAX,
+        cpu: 0,
+        netns: Netns { inode: 4_026_532_281, name: full.then(|| "blue".into()) },
+        device: device.clone(),
+        in_device: device.clone(),
+        out_device: device,
+        cause,
+        backend,
+        packet,
+        process: full.then(|| Process { pid: 1, command: "nc".into() }),
+        stack: if full { vec!["f+0x1".into()] } else { Vec::new() },
+    }))
+}
+
+fn events() -> Vec<Event> {
+    let mut events = Vec::new();
+    for cause in causes() {
+        events.push(drop_of(cause.clone(), full_packet(None), true, Backend::Points));
+        events.push(drop_of(cause, Packet::default(), false, Backend::TraceHook));
+    }
+    let freed = Cause::Freed(Freed { function: None, location: 0 });
+    for transport in transports() {
+        let packet = full_packet(transport);
+        events.push(drop_of(freed.clone(), packet.clone(), true, Backend::NetlinkTrace));
+        events.push(drop_of(freed.clone(), packet, false, Backend::Tracepoint));
+    }
+    for place in [LossPlace::Ring, LossPlace::Nested, LossPlace::Attribution, LossPlace::Netlink] {
+        events.push(Event::Lost(Lost { time_ns: 1, place, count: u64::MAX }));
+    }
+    events.push(Event::Notice(Notice { time_ns: 1, text: "a sentence".into() }));
+    events
+}
+
+#[test]
+fn every_event_is_as_the_schema_says() {
+    let validator = jsonschema::validator_for(&closed(schema())).unwrap();
+    for event in events() {
+        let value = serde_json::to_value(&event).unwrap();
+        if let Err(error) = validator.validate(&value) {
+            panic!("{error} at {} in {value}", error.instance_path());
+        }
+    }
+}
+
+#[test]
+fn what_the_schema_names_is_written() {
+    fn properties(schema: &Value, names: &mut BTreeSet<String>) {
+        match schema {
+            Value::Object(map) => {
+                if let Some(Value::Object(properties)) = map.get("properties") {
+                    names.extend(properties.keys().cloned());
+                }
+                map.values().for_each(|value| properties(value, names));
+            }
+            Value::Array(values) => values.iter().for_each(|value| properties(value, names)),
+            _ => {}
+        }
+    }
+    fn keys(value: &Value, names: &mut BTreeSet<String>) {
+        match value {
+            Value::Object(map) => {
+                names.extend(map.keys().cloned());
+                map.values().for_each(|value| keys(value, names));
+            }
+            Value::Array(values) => values.iter().for_each(|value| keys(value, names)),
+            _ => {}
+        }
+    }
+    let (mut named, mut written) = (BTreeSet::new(), BTreeSet::new());
+    properties(&schema(), &mut named);
+    events().iter().for_each(|event| keys(&serde_json::to_value(event).unwrap(), &mut written));
+    assert_eq!(named, written);
+}
+
+#[test]
+fn the_closed_schema_refuses_what_is_wrong() {
+    let validator = jsonschema::validator_for(&closed(schema())).unwrap();
+    let good = serde_json::to_value(&events()[0]).unwrap();
+    assert!(validator.is_valid(&good));
+    for (pointer, wrong) in [
+        ("/type", Value::from("dropped")),
+        ("/time_ns", Value::from(-1)),
+        ("/cause/kind", Value::from("kernel")),
+        ("/cause/verdict", Value::from("accept")),
+        ("/packet/link/source", Value::from("02:00")),
+        ("/packet/vlan/0/id", Value::from("7")),
+    ] {
+        let mut bad = good.clone();
+        *bad.pointer_mut(pointer).unwrap() = wrong;
+        assert!(!validator.is_valid(&bad), "{pointer}");
+    }
+    let mut bad = good;
+    bad["packet"]["bytes"] = Value::from("secret");
+    assert!(!validator.is_valid(&bad), "a field nobody documented");
+}
+
+#[test]
+fn events_read_back() {
+    for mut event in events() {
+        let text = serde_json::to_string(&event).unwrap();
+        if let Event::Drop(drop) = &mut event {
+            drop.packet.bytes.clear();
+        }
+        assert_eq!(serde_json::from_str::<Event>(&text).unwrap(), event, "{text}");
+    }
+}
