@@ -2,4 +2,8 @@
 //! the locator that finds probe points inside functions without debug information.
 
 pub mod btf;
+pub mod isa;
 pub mod layout;
+pub mod locate;
+pub mod modules;
+pub mod text;
