@@ -6,7 +6,7 @@ table ip filter {
         type filter hook prerouting priority raw; policy accept;
         udp dport 10001 drop
     }
-    chain fwd {
+    chain forward {
         type filter hook forward priority filter; policy accept;
         udp dport 10002 drop
     }
@@ -14,11 +14,11 @@ table ip filter {
         type filter hook postrouting priority srcnat; policy accept;
         udp dport 10003 drop
     }
-    chain in {
+    chain input {
         type filter hook input priority filter; policy accept;
         udp dport 10004 drop
     }
-    chain out {
+    chain output {
         type filter hook output priority filter; policy accept;
         udp dport 10005 drop
     }
@@ -39,9 +39,9 @@ while read -r port chain hook priority; do
         packet.transport.destination="$port"
 done <<'EOF'
 10001 pre prerouting -300
-10002 fwd forward 0
+10002 forward forward 0
 10003 post postrouting 100
-10004 in input 0
-10005 out output 0
+10004 input input 0
+10005 output output 0
 EOF
-expect_drops 2 cause.chain=fwd in_device.name=left out_device.name=right
+expect_drops 2 cause.chain=forward in_device.name=left out_device.name=right

@@ -41,7 +41,7 @@ expect_equal "handles in both namespaces" "$(handle one 'in one')" "$(handle two
 nfscope_start
 send hub udp 10.0.1.2:10000 --count 2
 send hub udp 10.0.2.2:10000 --count 4
-nfscope-guest await "$W/anonymous" sent
+nfscope-guest await "$W/anonymous" "3 sent"
 nfscope_stop
 
 expect_drops 9 cause.kind=nft_rule

@@ -18,7 +18,7 @@ table ip filter {
     }
 }
 EOF
-outer=$(handle server "reject with icmp port-unreachable")
+outer=$(handle server "udp dport 10000 reject")
 reset=$(handle server "reject with tcp reset")
 error=$(handle server "icmp type destination-unreachable drop")
 inner=$(handle server "tcp sport 10000 drop")

@@ -6,6 +6,8 @@ ip -n client addr add 192.0.2.1/32 dev eth0
 ip -n server link add other type dummy
 ip -n server link set other up
 ip -n server route add 192.0.2.0/24 dev other
+# An ARP request by that source would get no answer.
+send client udp 10.0.0.2:10000
 nfscope_start
 send client udp 10.0.0.2:10000 --from 192.0.2.1 --count 3
 nfscope_stop

@@ -22,8 +22,8 @@ pub fn send(device: &str, frame: &[u8], count: u32) -> Result<()> {
 fn repeat(socket: &Socket, frame: &[u8], count: u32) -> Result<()> {
     for _ in 0..count {
         socket.send(frame).context("cannot send the frame")?;
-        println!("sent");
     }
+    println!("{count} sent");
     Ok(())
 }
 

@@ -15,7 +15,7 @@ use anyhow::{Context, Result};
 use clap::Subcommand;
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// Send packets; prints what became of them, one word each.
+/// Send packets; prints what became of them: `2 sent`, `1 refused`, in order.
 #[derive(clap::Args)]
 pub struct Arguments {
     #[command(subcommand)]
@@ -165,14 +165,28 @@ impl Common {
     /// Do it as often as was asked for; a packet that the kernel refuses to
     /// send (a firewall at its output does that) is an outcome, not an error.
     fn repeat(&self, mut one: impl FnMut(u32) -> Result<&'static str>) -> Result<()> {
+        let mut same: Option<(&str, u32)> = None;
         for number in 0..self.count {
             let outcome = one(number)?;
-            println!("{outcome}");
+            same = match same {
+                Some((word, count)) if word == outcome => Some((word, count + 1)),
+                other => {
+                    print(other);
+                    Some((outcome, 1))
+                }
+            };
             if self.gap > 0 {
                 thread::sleep(Duration::from_millis(self.gap));
             }
         }
+        print(same);
         Ok(())
+    }
+}
+
+fn print(outcomes: Option<(&str, u32)>) {
+    if let Some((word, count)) = outcomes {
+        println!("{count} {word}");
     }
 }
 
