@@ -121,7 +121,12 @@ impl NetlinkTrace {
                     continue;
                 }
             }
-            out.push(record);
+            // what comes behind a waiting record waits too: order is kept
+            if self.held.is_empty() {
+                out.push(record);
+            } else {
+                self.held.push_back((since, record));
+            }
         }
         self.waiting.retain(|d| now.duration_since(d.seen) < PATIENCE * 2);
         out

@@ -1,9 +1,11 @@
 //! The command line: one definition for parsing, `--help` and the man page.
 
+mod demo;
 mod doctor;
 mod drops;
 mod values;
 
+pub use demo::DemoArguments;
 pub use doctor::DoctorArguments;
 pub use drops::{BackendChoice, CauseChoice, ColorWhen, DropsArguments, HookChoice};
 
@@ -26,4 +28,7 @@ pub enum Command {
     Drops(DropsArguments),
     /// Show what this machine supports and which backend will be used.
     Doctor(DoctorArguments),
+    /// Build a firewall in private namespaces, send packets, and show what
+    /// dropped them, on this kernel.
+    Demo(DemoArguments),
 }
