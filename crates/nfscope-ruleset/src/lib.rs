@@ -6,3 +6,7 @@
 
 pub mod netlink;
 pub mod netns;
+pub mod nft;
+mod sys;
+
+pub use sys::monotonic_ns;

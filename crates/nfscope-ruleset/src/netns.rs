@@ -5,7 +5,7 @@
 //! mounts of that file under `/run/netns` (`ip netns`) and
 //! `/run/docker/netns`, and has the inode number that all of these show.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::CString;
 use std::fs::{self, File};
 use std::io;
@@ -187,8 +187,26 @@ impl Names {
 pub fn all() -> Vec<Inode> {
     let own = Handle::current().map(|handle| handle.inode());
     let others = named().chain(of_processes()).map(|(_, inode)| inode);
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     own.into_iter().chain(others).filter(|inode| seen.insert(*inode)).collect()
+}
+
+/// Namespaces that a name or a process other than this one and its children
+/// holds.
+pub fn held_by_others() -> HashSet<Inode> {
+    let own = std::process::id();
+    let others = of_processes().filter(|(path, _)| {
+        let process = path.ancestors().nth(2).unwrap_or(path);
+        let id = process.file_name().and_then(|name| name.to_str()?.parse().ok());
+        id != Some(own) && parent(process) != Some(own)
+    });
+    named().chain(others).map(|(_, inode)| inode).collect()
+}
+
+/// The parent's id: the second field behind the command in `/proc/PID/stat`.
+fn parent(process: &Path) -> Option<u32> {
+    let stat = fs::read_to_string(process.join("stat")).ok()?;
+    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
 fn entries(dir: &str) -> impl Iterator<Item = PathBuf> {

@@ -24,7 +24,6 @@ pub const NFT_MSG_NEWSET: u16 = 9;
 pub const NFT_MSG_GETSET: u16 = 10;
 pub const NFT_MSG_DELSET: u16 = 11;
 pub const NFT_MSG_NEWSETELEM: u16 = 12;
-pub const NFT_MSG_GETSETELEM: u16 = 13;
 pub const NFT_MSG_DELSETELEM: u16 = 14;
 pub const NFT_MSG_NEWGEN: u16 = 15;
 pub const NFT_MSG_GETGEN: u16 = 16;
@@ -33,13 +32,10 @@ pub const NFT_MSG_TRACE: u16 = 17;
 pub const NFTA_LIST_ELEM: u16 = 1;
 
 pub const NFTA_GEN_ID: u16 = 1;
-pub const NFTA_GEN_PROC_PID: u16 = 2;
-pub const NFTA_GEN_PROC_NAME: u16 = 3;
 
 pub const NFTA_TABLE_NAME: u16 = 1;
 pub const NFTA_TABLE_FLAGS: u16 = 2;
 pub const NFTA_TABLE_HANDLE: u16 = 4;
-pub const NFTA_TABLE_OWNER: u16 = 7;
 pub const NFT_TABLE_F_OWNER: u32 = 2;
 
 pub const NFTA_CHAIN_TABLE: u16 = 1;
@@ -59,7 +55,6 @@ pub const NFTA_RULE_TABLE: u16 = 1;
 pub const NFTA_RULE_CHAIN: u16 = 2;
 pub const NFTA_RULE_HANDLE: u16 = 3;
 pub const NFTA_RULE_EXPRESSIONS: u16 = 4;
-pub const NFTA_RULE_POSITION: u16 = 6;
 pub const NFTA_RULE_USERDATA: u16 = 7;
 
 pub const NFTA_SET_TABLE: u16 = 1;
@@ -67,7 +62,6 @@ pub const NFTA_SET_NAME: u16 = 2;
 pub const NFTA_SET_FLAGS: u16 = 3;
 pub const NFTA_SET_KEY_TYPE: u16 = 4;
 pub const NFTA_SET_KEY_LEN: u16 = 5;
-pub const NFTA_SET_DATA_TYPE: u16 = 6;
 
 pub const NFTA_EXPR_NAME: u16 = 1;
 pub const NFTA_EXPR_DATA: u16 = 2;
@@ -110,8 +104,6 @@ pub const NFTA_REJECT_TYPE: u16 = 1;
 pub const NFTA_REJECT_ICMP_CODE: u16 = 2;
 
 pub const NFTA_QUEUE_NUM: u16 = 1;
-pub const NFTA_QUEUE_TOTAL: u16 = 2;
-pub const NFTA_QUEUE_FLAGS: u16 = 3;
 pub const NFTA_QUEUE_SREG_QNUM: u16 = 4;
 
 pub const NFTA_TARGET_NAME: u16 = 1;

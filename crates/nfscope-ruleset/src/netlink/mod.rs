@@ -1,9 +1,12 @@
 //! nfnetlink: the kernel's netfilter subsystem over netlink sockets.
 
 mod attr;
-pub mod constants;
+mod constants;
 mod error;
+mod expression;
 mod message;
+mod monitor;
+mod objects;
 pub mod scratch;
 mod socket;
 pub mod trace;
@@ -11,6 +14,9 @@ mod verdict;
 
 pub use attr::{Attribute, AttributeWriter, Attributes};
 pub use error::Error;
+pub use expression::{Ending, Expression, VerdictMap};
 pub use message::{Message, Messages, Request};
+pub use monitor::{Change, Monitor};
+pub use objects::{ChainInfo, Hook, RuleInfo, SetInfo, TableInfo};
 pub use socket::Socket;
 pub use verdict::Verdict;

@@ -1,12 +1,14 @@
-//! A netfilter netlink socket. All system calls of this room are here.
+//! A netfilter netlink socket. All system calls on it are here.
 
 use std::io;
 use std::mem::{size_of, zeroed};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
+use super::attr::AttributeWriter;
 use super::error::Error;
 use super::message::{Control, DUMP, DUMP_INTERRUPTED, Message, Messages, REQUEST, Request};
+use crate::sys;
 
 /// How often a dump that the kernel calls inconsistent is tried again.
 const DUMP_TRIES: usize = 20;
@@ -105,23 +107,9 @@ impl Socket {
 
     /// Waits up to `timeout` for something to read.
     pub fn wait(&self, timeout: Duration) -> Result<bool, Error> {
-        let deadline = Instant::now() + timeout;
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let milliseconds = left.as_nanos().div_ceil(1_000_000);
-            let mut poll =
-                libc::pollfd { fd: self.fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-            let limit = libc::c_int::try_from(milliseconds).unwrap_or(libc::c_int::MAX);
-            // SAFETY: one valid pollfd, and the count says one.
-            let ready = unsafe { libc::poll(&raw mut poll, 1, limit) };
-            if ready >= 0 {
-                return Ok(ready > 0);
-            }
-            let error = io::Error::last_os_error();
-            if error.kind() != io::ErrorKind::Interrupted {
-                return Err(Error::Socket { action: "wait for", source: error });
-            }
-        }
+        sys::poll(&[self.as_fd()], Some(timeout))
+            .map(|ready| ready.contains(&true))
+            .map_err(|source| Error::Socket { action: "wait for", source })
     }
 
     /// Reads one datagram if there is one; never waits.
@@ -199,7 +187,7 @@ impl Socket {
         &mut self,
         (number, family, dump): (u16, u8, bool),
         what: &str,
-        fill: impl Fn(&mut super::attr::AttributeWriter<'_>),
+        fill: impl Fn(&mut AttributeWriter<'_>),
         mut each: impl FnMut(&Message<'_>),
     ) -> Result<(), Error> {
         let sequence = self.next_sequence();
@@ -233,7 +221,7 @@ impl Socket {
         &mut self,
         (number, family): (u16, u8),
         what: &str,
-        fill: impl Fn(&mut super::attr::AttributeWriter<'_>),
+        fill: impl Fn(&mut AttributeWriter<'_>),
         read: impl Fn(&Message<'_>) -> Option<T>,
     ) -> Result<Vec<T>, Error> {
         for _ in 0..DUMP_TRIES {

@@ -1,0 +1,119 @@
+//! What a namespace's worker and the askers share.
+
+use std::io::{self, PipeReader, PipeWriter, Read, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::store::Store;
+use crate::netns::Inode;
+
+/// Tells askers that something has changed, and collects notices.
+#[derive(Debug, Default)]
+pub(crate) struct Signal {
+    state: Mutex<SignalState>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct SignalState {
+    count: u64,
+    notices: Vec<String>,
+}
+
+impl Signal {
+    /// Something has changed.
+    pub(crate) fn notify(&self) {
+        lock(&self.state).count += 1;
+        self.changed.notify_all();
+    }
+
+    /// Waits until something changes, at most `timeout`. Says whether it did.
+    pub(crate) fn wait(&self, timeout: Duration) -> bool {
+        let state = lock(&self.state);
+        let before = state.count;
+        let same = |state: &mut SignalState| state.count == before;
+        let result = self.changed.wait_timeout_while(state, timeout, same);
+        let (_guard, result) = result.unwrap_or_else(PoisonError::into_inner);
+        !result.timed_out()
+    }
+
+    /// Leaves a sentence for the user.
+    pub(crate) fn notice(&self, text: String) {
+        lock(&self.state).notices.push(text);
+    }
+
+    /// Takes the sentences left so far.
+    pub(crate) fn take_notices(&self) -> Vec<String> {
+        std::mem::take(&mut lock(&self.state).notices)
+    }
+}
+
+/// A namespace's ruleset, and a way to wake its worker.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) inode: Inode,
+    pub(crate) signal: Arc<Signal>,
+    state: Mutex<State>,
+    wake: PipeWriter,
+    awake: AtomicBool,
+    stop: AtomicBool,
+}
+
+/// The ruleset, and whether its worker lives.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) store: Store,
+    /// When the worker ended (monotonic ns), why.
+    pub(crate) ended: Option<(u64, String)>,
+}
+
+impl Shared {
+    /// A namespace whose worker listens at the returned pipe.
+    pub(crate) fn new(
+        inode: Inode,
+        signal: Arc<Signal>,
+        with_text: bool,
+    ) -> io::Result<(Self, PipeReader)> {
+        let (reader, wake) = io::pipe()?;
+        let state = Mutex::new(State { store: Store::new(with_text), ended: None });
+        let (awake, stop) = (AtomicBool::new(false), AtomicBool::new(false));
+        Ok((Self { inode, signal, state, wake, awake, stop }, reader))
+    }
+
+    /// The ruleset. Held for as short as possible.
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    /// Has the worker look what has changed.
+    pub(crate) fn wake(&self) {
+        if !self.awake.swap(true, Ordering::AcqRel) {
+            // If the worker is gone nobody is to be woken.
+            let _ = (&self.wake).write(&[0]);
+        }
+    }
+
+    /// Takes the wake-up off the pipe.
+    pub(crate) fn woken(&self, pipe: &mut PipeReader) {
+        self.awake.store(false, Ordering::Release);
+        // A wake-up that came meanwhile only means one look more.
+        let _ = pipe.read(&mut [0; 16]);
+    }
+
+    /// Has the worker end.
+    pub(crate) fn stop(&self) {
+        self.stop.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    /// Whether the worker is to end.
+    pub(crate) fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
+    }
+}
+
+/// What a panicking thread left is still the best there is.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
