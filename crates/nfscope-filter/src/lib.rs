@@ -60,6 +60,7 @@
 
 mod analysis;
 mod classic;
+mod diagnose;
 mod ebpf;
 mod error;
 mod flow;
@@ -68,6 +69,7 @@ mod loops;
 mod patch;
 #[cfg(feature = "static")]
 mod stand_ins;
+mod tokens;
 mod translate;
 mod value;
 
@@ -128,10 +130,18 @@ pub fn classic(expression: &str) -> Result<Vec<ClassicInsn>, FilterError> {
         libpcap::Outcome::Program(program) => Ok(program),
         libpcap::Outcome::NoHandle => Err(FilterError::NoHandle),
         libpcap::Outcome::Refused(message) => Err(FilterError::Expression(Diagnostic {
-            message,
+            span: diagnose::locate(expression, &message, &refusal),
+            message: diagnose::tidy(&message).to_string(),
             expression: expression.to_string(),
-            span: None,
         })),
+    }
+}
+
+/// libpcap's message to an expression that it refuses.
+fn refusal(expression: &str) -> Option<String> {
+    match libpcap::compile(&libpcap::c_string(expression).ok()?) {
+        libpcap::Outcome::Refused(message) => Some(message),
+        _ => None,
     }
 }
 

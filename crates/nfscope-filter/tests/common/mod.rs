@@ -6,6 +6,7 @@
 pub mod expressions;
 pub mod interpreter;
 pub mod packets;
+pub mod programs;
 
 use nfscope_filter::ClassicInsn;
 
