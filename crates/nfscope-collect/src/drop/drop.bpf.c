@@ -80,6 +80,7 @@ static __always_inline void nft_part(struct part_nft *p, const struct note *n)
 	p->type = PART_NFT;
 	p->kind = n->kind;
 	p->chain_is_base = n->chain_is_base;
+	p->age = n->time ? bpf_ktime_get_ns() - n->time : 0;
 	p->rule_handle = p->table_handle = p->chain_handle = 0;
 	p->priority = 0;
 	p->family = 0;
@@ -90,8 +91,9 @@ static __always_inline void nft_part(struct part_nft *p, const struct note *n)
 		p->rule_handle = word >> cfg.nft.rule_shift & ((1ULL << 42) - 1);
 	}
 	if (chain && n->chain_is_base) {
-		bpf_probe_read_kernel(&p->priority, 4, (void *)(chain + cfg.nft.base_priority));
-		chain += cfg.nft.base_chain;
+		u64 base = chain - cfg.nft.base_chain;
+
+		bpf_probe_read_kernel(&p->priority, 4, (void *)(base + cfg.nft.base_priority));
 	}
 	if (chain) {
 		bpf_probe_read_kernel(&table, 8, (void *)(chain + cfg.nft.chain_table));

@@ -40,8 +40,8 @@ struct point_values {
 	struct value_at rule;
 	struct value_at pkt;
 	struct value_at regs; /* struct nft_regs; its verdict comes first */
-	struct value_at chain; /* a struct nft_chain, or with chain_is_base a struct nft_base_chain */
-	u32 chain_is_base;
+	struct value_at chain; /* struct nft_chain */
+	u32 chain_is_base; /* it is the base chain, not the rule's own */
 };
 
 /* Positions of __nft_trace_packet's arguments, -1: it has no such argument. */
@@ -79,8 +79,7 @@ enum note_kind {
 	NOTE_RULE = 1,
 	NOTE_POLICY = 2,
 	NOTE_QUEUE = 3,
-	NOTE_SYNPROXY = 4,
-	NOTE_FWD = 5,
+	NOTE_FWD = 4,
 };
 
 #define NOTE_SLOTS 1024 /* a power of two */
@@ -98,7 +97,8 @@ enum note_kind {
 struct note {
 	u64 skb;
 	u64 rule;
-	u64 chain;
+	u64 chain; /* struct nft_chain */
+	u64 time; /* of notes that may outlive their packet's passage; else 0 */
 	u64 pkt; /* struct nft_pktinfo, while nft_do_chain runs */
 	u64 regs; /* struct nft_regs, while nft_do_chain runs */
 	u64 state[STATE_WORDS]; /* a copy of struct nf_hook_state's start, if nft_do_chain returns first */
@@ -126,6 +126,7 @@ struct part_nft {
 	u64 rule_handle;
 	u64 table_handle;
 	u64 chain_handle;
+	u64 age; /* of the note in ns, 0 if it cannot be stale */
 	s32 priority;
 	u32 chain_is_base;
 	u32 in_index;

@@ -105,6 +105,7 @@ static __always_inline void note_leave(u32 kind, u64 pkt, u64 rule, u64 chain, u
 	n->skb = 0;
 	n->rule = rule;
 	n->chain = chain;
+	n->time = kind >= NOTE_QUEUE ? bpf_ktime_get_ns() : 0;
 	n->pkt = pkt;
 	n->regs = regs;
 	n->kind = kind;
@@ -132,6 +133,21 @@ int at_rule_drop(struct pt_regs *ctx)
 {
 	note_leave(NOTE_RULE, AT(rule_drop, pkt), AT(rule_drop, rule), AT(rule_drop, chain),
 		   cfg.rule_drop.chain_is_base, AT(rule_drop, regs));
+	return 0;
+}
+
+/* Reached by both; NF_DROP (0) in the verdict means that the rule said so. */
+SEC("kprobe")
+int at_any_drop(struct pt_regs *ctx)
+{
+	u64 regs = AT(rule_drop, regs), rule = 0;
+	u32 code = 0;
+
+	bpf_probe_read_kernel(&code, sizeof(code), (void *)regs);
+	if (!(code & 0xff))
+		rule = AT(rule_drop, rule);
+	note_leave(rule ? NOTE_RULE : NOTE_POLICY, AT(rule_drop, pkt), rule, AT(rule_drop, chain),
+		   cfg.rule_drop.chain_is_base, regs);
 	return 0;
 }
 
@@ -164,12 +180,12 @@ int at_verdict(struct pt_regs *ctx)
 SEC("kprobe")
 int at_policy(struct pt_regs *ctx)
 {
-	u64 base = AT(policy, chain);
+	u64 chain = AT(policy, chain), base = chain - cfg.nft.base_chain;
 	u8 policy = 1;
 
 	if (bpf_probe_read_kernel(&policy, 1, (void *)(base + cfg.nft.base_policy)) || policy)
 		return 0;
-	note_leave(NOTE_POLICY, AT(policy, pkt), 0, base, 1, 0);
+	note_leave(NOTE_POLICY, AT(policy, pkt), 0, chain, 1, 0);
 	return 0;
 }
 
@@ -187,7 +203,6 @@ int at_policy(struct pt_regs *ctx)
 		return 0;                                                               \
 	}
 EVAL(at_queue, NOTE_QUEUE)
-EVAL(at_synproxy, NOTE_SYNPROXY)
 EVAL(at_fwd, NOTE_FWD)
 
 /*
@@ -215,7 +230,7 @@ static __always_inline void traced(const u64 *arg)
 	if (type == NFT_TRACETYPE_POLICY) {
 		bpf_probe_read_kernel(&policy, 1, (void *)(base + cfg.nft.base_policy));
 		if (!policy)
-			note_leave(NOTE_POLICY, pkt, 0, base, 1, 0);
+			note_leave(NOTE_POLICY, pkt, 0, base + cfg.nft.base_chain, 1, 0);
 		return;
 	}
 	if (type != NFT_TRACETYPE_RULE)
@@ -230,7 +245,7 @@ static __always_inline void traced(const u64 *arg)
 		rule = arg[cfg.trace.rule & 7];
 	else if (bpf_probe_read_kernel(&rule, 8, (void *)(info + cfg.nft.trace_rule)))
 		return;
-	note_leave(NOTE_RULE, pkt, rule, base, 1, verdict);
+	note_leave(NOTE_RULE, pkt, rule, base + cfg.nft.base_chain, 1, verdict);
 }
 
 SEC("kprobe")

@@ -13,10 +13,8 @@ pub enum Note {
     Policy = 2,
     /// The packet was sent to a queue.
     Queue = 3,
-    /// `synproxy` took the packet.
-    Synproxy = 4,
     /// `fwd` sent the packet away.
-    Fwd = 5,
+    Fwd = 4,
 }
 
 impl Note {
@@ -26,8 +24,7 @@ impl Note {
             1 => Self::Rule,
             2 => Self::Policy,
             3 => Self::Queue,
-            4 => Self::Synproxy,
-            5 => Self::Fwd,
+            4 => Self::Fwd,
             _ => return None,
         })
     }
@@ -38,6 +35,9 @@ impl Note {
 pub struct NftPart {
     /// What kind of decision.
     pub note: Note,
+    /// Age of the note in nanoseconds where it may have outlived its packet
+    /// ([`Note::Queue`], [`Note::Fwd`]); else 0.
+    pub age_ns: u64,
     /// `NFPROTO_*` of the table; 0: unknown.
     pub family: u8,
     /// Hook number of the traversal (`NF_INET_*`, `NF_NETDEV_*`), or
@@ -190,6 +190,7 @@ fn nft_part(r: &mut Reader<'_>) -> Option<Option<NftPart>> {
     let note = Note::from_number(r.u8()?)?;
     let (family, hook, pf) = (r.u8()?, r.u8()?, r.u8()?);
     let (rule, table_handle, chain_handle) = (r.u64()?, r.u64()?, r.u64()?);
+    let age_ns = r.u64()?;
     let priority = r.u32()?.cast_signed();
     let chain_is_base = r.u32()? != 0;
     let (input_index, output_index) = (r.u32()?, r.u32()?);
@@ -206,6 +207,7 @@ fn nft_part(r: &mut Reader<'_>) -> Option<Option<NftPart>> {
     }
     Some(Some(NftPart {
         note,
+        age_ns,
         family,
         hook,
         pf,

@@ -2,6 +2,7 @@
 
 mod netlink_trace;
 mod offsets;
+mod points;
 mod scratch;
 mod self_test;
 mod setup;
@@ -9,6 +10,7 @@ mod values;
 
 pub use netlink_trace::NetlinkTrace;
 pub use offsets::{nft_offsets, trace_arguments};
+pub use points::points_setup;
 pub use scratch::Scratch;
 pub use self_test::{SelfTest, Trial};
 pub use setup::{Points, Probe, Setup};

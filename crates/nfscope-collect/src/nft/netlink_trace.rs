@@ -164,6 +164,7 @@ impl NetlinkTrace {
         let policy = message.kind == TraceType::Policy;
         Some(NftPart {
             note: if policy { Note::Policy } else { Note::Rule },
+            age_ns: 0,
             family: message.family.nfproto(),
             hook: NftPart::UNKNOWN_HOOK,
             pf: message.nfproto.and_then(|p| u8::try_from(p).ok()).unwrap_or(0),

@@ -8,7 +8,7 @@ pub enum ValueAt {
     #[default]
     None,
     /// In a register: byte offset in the kernel's register frame.
-    Register(u16),
+    Register(u32),
     /// The eight bytes at this offset from the stack pointer.
     Stack(i32),
     /// The address at this offset from the stack pointer.
@@ -20,7 +20,7 @@ impl ValueAt {
     fn words(self) -> [u32; 2] {
         match self {
             Self::None => [0, 0],
-            Self::Register(offset) => [1, u32::from(offset)],
+            Self::Register(offset) => [1, offset],
             Self::Stack(offset) => [2, offset.cast_unsigned()],
             Self::StackAddress(offset) => [3, offset.cast_unsigned()],
         }

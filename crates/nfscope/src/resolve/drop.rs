@@ -16,6 +16,9 @@ use super::{hooks, wall_clock};
 /// Bytes of the Ethernet header that every frame starts with, real or not.
 const LINK_BYTES: usize = 14;
 
+/// A verdict that cannot be carried out ends its packet within this time.
+const AT_ONCE_NS: u64 = 1_000_000;
+
 /// Turns records into events.
 pub struct DropResolver {
     /// Nanoseconds from the kernel's monotonic clock to the wall clock.
@@ -78,12 +81,11 @@ impl DropResolver {
                 let policy = "drop".to_string();
                 return (Cause::NftPolicy(NftPolicy { place, policy }), self.backend);
             }
-            Note::Queue | Note::Synproxy | Note::Fwd if !self.ended_by_netfilter(record) => {
+            Note::Queue | Note::Fwd if !self.ended_there(record, nft) => {
                 // the packet went on from there and met its end elsewhere
                 return (self.kernel(record), Backend::Tracepoint);
             }
             Note::Queue => NftVerdict::Queue,
-            Note::Synproxy => NftVerdict::Synproxy,
             Note::Fwd => NftVerdict::Fwd,
             Note::Rule | Note::None => NftVerdict::Unknown,
         };
@@ -102,20 +104,15 @@ impl DropResolver {
     }
 
     /// Whether the packet was freed by the code that carries out such a
-    /// verdict, not later somewhere else under the same address.
-    fn ended_by_netfilter(&mut self, record: &DropRecord) -> bool {
-        const CARRIERS: [&str; 8] = [
-            "nf_queue",
-            "__nf_queue",
-            "nf_hook_slow",
-            "nf_reinject",
-            "nfqnl_",
-            "nft_synproxy_",
-            "nft_fwd_",
-            "nf_fwd_netdev_egress",
-        ];
+    /// verdict, and at once: else the note is about an earlier packet at the
+    /// same address, or the packet went on from there.
+    fn ended_there(&mut self, record: &DropRecord, nft: &NftPart) -> bool {
+        let carriers: &[&str] = match nft.note {
+            Note::Queue => &["nf_queue", "__nf_queue"],
+            _ => &["nf_fwd_netdev_egress", "nf_do_netdev_egress"],
+        };
         let function = self.symbols.function(record.location);
-        function.is_some_and(|f| CARRIERS.iter().any(|c| f.starts_with(c)))
+        nft.age_ns < AT_ONCE_NS && function.is_some_and(|f| carriers.contains(&f.as_str()))
     }
 
     fn kernel(&mut self, record: &DropRecord) -> Cause {

@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use nfscope_collect::CollectError;
 use nfscope_collect::drop::{DropCollector, DropRecord, Losses};
-use nfscope_collect::nft::{NetlinkTrace, Scratch, Setup, nft_offsets, trace_arguments};
+use nfscope_collect::nft::{
+    NetlinkTrace, Scratch, Setup, nft_offsets, points_setup, trace_arguments,
+};
 use nfscope_event::Backend;
+use nfscope_kernel::locate::nft::Located;
 use nfscope_ruleset::netlink::scratch::Table;
 use nfscope_ruleset::netns;
 
@@ -74,9 +77,9 @@ pub fn start(
     use BackendChoice as B;
     let order: &[B] = match settings.backend {
         B::Auto if settings.ruleset_change.is_some() => {
-            &[B::TraceHook, B::NetlinkTrace, B::Tracepoint]
+            &[B::Points, B::TraceHook, B::NetlinkTrace, B::Tracepoint]
         }
-        B::Auto => &[B::TraceHook, B::Tracepoint],
+        B::Auto => &[B::Points, B::TraceHook, B::Tracepoint],
         _ => std::slice::from_ref(&settings.backend),
     };
     let mut notices = Vec::new();
@@ -103,6 +106,7 @@ fn attempt(
     machine: &Machine,
 ) -> Result<Started, CollectError> {
     match choice {
+        BackendChoice::Points => points(settings, machine),
         BackendChoice::TraceHook => trace_hook(settings, machine),
         BackendChoice::NetlinkTrace => netlink_trace(settings),
         _ => run(settings, &Setup::tracepoint(), None),
@@ -127,6 +131,15 @@ fn run(
         _key: key,
         _scratch: scratch,
     })
+}
+
+fn points(settings: &Settings, machine: &Machine) -> Result<Started, CollectError> {
+    let refuse = |reason: String| CollectError::Backend { backend: "points", reason };
+    let layout = machine.layout.as_ref().map_err(|e| refuse(e.clone()))?;
+    let located = Located::by_module_file(layout, Some(&machine.btf))
+        .map_err(|e| refuse(e.to_string()))?;
+    let setup = points_setup(nft_offsets(layout, &machine.btf), &located.points).map_err(refuse)?;
+    run(settings, &setup, Some(Scratch::new()?))
 }
 
 fn trace_hook(settings: &Settings, machine: &Machine) -> Result<Started, CollectError> {

@@ -103,7 +103,7 @@ fn causes(wanted: &[CauseChoice]) -> Vec<Note> {
     let all = [CauseChoice::Nft, CauseChoice::Policy, CauseChoice::Kernel];
     let wanted = if wanted.is_empty() { &all[..] } else { wanted };
     let notes = |cause: &CauseChoice| match cause {
-        CauseChoice::Nft => vec![Note::Rule, Note::Queue, Note::Synproxy, Note::Fwd],
+        CauseChoice::Nft => vec![Note::Rule, Note::Queue, Note::Fwd],
         CauseChoice::Policy => vec![Note::Policy],
         CauseChoice::Kernel => vec![Note::None],
     };

@@ -1,0 +1,97 @@
+//! From what the locator found to probes and settings.
+
+use nfscope_kernel::isa::{Arch, Reg};
+use nfscope_kernel::locate::Loc;
+use nfscope_kernel::locate::nft::{DropCause, FUNCTION, NftPoints};
+
+use super::{PointValues, Points, Probe, Setup, ValueAt};
+use crate::drop::NftOffsets;
+
+/// Eval functions whose verdict ends a packet elsewhere than in
+/// `nft_do_chain`, with the module that has them and the program to attach.
+const EVALS: [(&str, &str, &str); 4] = [
+    ("nft_queue_eval", "nft_queue", "at_queue"),
+    ("nft_queue_sreg_eval", "nft_queue", "at_queue"),
+    ("nft_fwd_netdev_eval", "nft_fwd_netdev", "at_fwd"),
+    ("nft_fwd_neigh_eval", "nft_fwd_netdev", "at_fwd"),
+];
+
+/// The setup for these points; a sentence if they are not enough to see every
+/// drop.
+pub fn points_setup(nft: NftOffsets, found: &NftPoints) -> Result<Setup, String> {
+    let mut points = Points::default();
+    let mut probes = Vec::new();
+    let drops = found.drops.as_ref().map_err(ToString::to_string)?;
+    let freed_after_return = drops.is_empty();
+    if freed_after_return {
+        return Err("this kernel frees dropped packets outside nft_do_chain".into());
+    }
+    only_drops(found, &mut points, &mut probes)?;
+    if let Some(entry) = &found.eval_entry {
+        points.eval = PointValues {
+            rule: register(entry.rule),
+            chain: entry.basechain.map_or(ValueAt::None, register),
+            chain_is_base: true,
+            ..PointValues::default()
+        };
+        probes.extend(EVALS.iter().map(|(function, module, program)| Probe {
+            program,
+            function: (*function).into(),
+            offset: 0,
+            late_module: Some(module),
+        }));
+    }
+    Ok(Setup::points(nft, points, probes, freed_after_return))
+}
+
+fn probe(program: &'static str, offset: u32) -> Probe {
+    Probe { program, function: FUNCTION.into(), offset: offset.into(), late_module: None }
+}
+
+/// Where the kernel frees inside the function: places that only dropped
+/// packets reach.
+fn only_drops(
+    found: &NftPoints,
+    points: &mut Points,
+    probes: &mut Vec<Probe>,
+) -> Result<(), String> {
+    for drop in found.drops.iter().flatten() {
+        let values = PointValues {
+            rule: drop.rule.map_or(ValueAt::None, value),
+            pkt: value(drop.holds.pkt),
+            regs: value(drop.holds.regs),
+            chain: drop.holds.basechain.map_or(ValueAt::None, value),
+            chain_is_base: true,
+        };
+        if values.chain == ValueAt::None {
+            return Err(format!("where the base chain is at +{:#x} is not known", drop.probe));
+        }
+        let (program, slot) = match drop.cause {
+            DropCause::Rule => ("at_rule_drop", &mut points.rule_drop),
+            DropCause::RuleOrPolicy => ("at_any_drop", &mut points.rule_drop),
+            DropCause::Policy => ("at_policy_drop", &mut points.policy_drop),
+            DropCause::Other => continue,
+        };
+        if *slot != PointValues::default() && *slot != values {
+            return Err("two places where a drop is made keep its values differently".into());
+        }
+        *slot = values;
+        probes.push(probe(program, drop.probe));
+    }
+    let either = found.drops.iter().flatten().any(|d| d.cause == DropCause::RuleOrPolicy);
+    let complete = points.rule_drop.rule != ValueAt::None
+        && (either || points.policy_drop.pkt != ValueAt::None);
+    complete.then_some(()).ok_or_else(|| "not every place where a drop is made was found".into())
+}
+
+fn value(loc: Loc) -> ValueAt {
+    match loc {
+        Loc::Reg(reg) => register(reg),
+        Loc::Stack(offset) => ValueAt::Stack(offset),
+        Loc::StackAddr(offset) => ValueAt::StackAddress(offset),
+    }
+}
+
+fn register(reg: Reg) -> ValueAt {
+    ValueAt::Register(reg.pt_regs_offset())
+}
