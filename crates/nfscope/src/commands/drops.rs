@@ -12,7 +12,7 @@ use nfscope_event::Event;
 use crate::cli::DropsArguments;
 use crate::commands::Failure;
 use crate::machine::{self, Machine};
-use crate::resolve::{DropResolver, ReasonNames};
+use crate::resolve::{DropResolver, ReasonNames, Rules};
 use crate::signals::Signals;
 
 use settings::Settings;
@@ -34,19 +34,20 @@ pub fn run(arguments: &DropsArguments) -> Result<(), Failure> {
     let mut started = backend::start(&settings, &machine, &reasons)?;
     drop(machine);
 
+    eprintln!("nfscope: watching drops, {}; Ctrl-C ends", started.describe());
     let signals = Signals::install()?;
     let resolver = DropResolver::new(reasons, started.backend(), settings.numeric);
-    let mut stream = Stream::new(&settings, resolver, std::io::stdout().is_terminal());
+    let rules = Rules::new(settings.netns, settings.numeric);
+    let mut stream = Stream::new(&settings, resolver, rules, std::io::stdout().is_terminal());
     for notice in started.notices.drain(..) {
         stream.notice(notice)?;
     }
-    eprintln!("nfscope: watching drops, {}; Ctrl-C ends", started.describe());
 
     let begin = Instant::now();
     let mut round = begin;
     loop {
         let records = started.poll(TICK, false)?;
-        stream.records(&records)?;
+        stream.records(records)?;
         if round.elapsed() >= ROUND || signals.raised() {
             round = Instant::now();
             started.attach_late()?;
@@ -61,9 +62,10 @@ pub fn run(arguments: &DropsArguments) -> Result<(), Failure> {
     // what was on its way when the end came
     if !stream.complete() {
         let records = started.poll(Duration::ZERO, true)?;
-        stream.records(&records)?;
+        stream.records(records)?;
     }
     stream.losses(started.losses()?)?;
+    stream.settle()?;
     stream.finish()?;
     Ok(())
 }

@@ -5,8 +5,10 @@ mod drop_functions;
 mod hooks;
 mod reason_names;
 mod reasons;
+mod rules;
 mod symbols;
 mod wall_clock;
 
 pub use drop::DropResolver;
 pub use reason_names::ReasonNames;
+pub use rules::{Answer, Rules};

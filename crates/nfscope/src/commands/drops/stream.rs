@@ -1,19 +1,29 @@
 //! Events on their way to the sinks.
 
+use std::collections::VecDeque;
 use std::io::{self, BufWriter, Stdout};
+use std::time::{Duration, Instant};
 
 use nfscope_collect::drop::{DropRecord, Losses};
-use nfscope_event::{Cause, Event, LossPlace, Lost, Notice};
+use nfscope_event::{Cause, Drop, Event, LossPlace, Lost, Notice};
 
 use super::is_drop;
 use super::settings::Settings;
 use crate::cli::{ColorWhen, HookChoice};
-use crate::resolve::DropResolver;
+use crate::resolve::{Answer, DropResolver, Rules};
 use crate::sinks::{Clock, ColorChoice, Json, Sink, Summary, Text, TextOptions};
+
+/// Events that wait for a rule's text at most; beyond, the oldest goes without.
+const MAX_WAITING: usize = 65_536;
+/// How long the texts of the last events are waited for.
+const LAST_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Resolves, filters by hook, counts, and hands on to the sinks.
 pub struct Stream {
     resolver: DropResolver,
+    rules: Rules,
+    /// In order: an event behind one that waits waits too.
+    waiting: VecDeque<(Box<Drop>, DropRecord)>,
     sinks: Vec<Box<dyn Sink>>,
     hooks: Vec<HookChoice>,
     limit: Option<u64>,
@@ -23,7 +33,12 @@ pub struct Stream {
 
 impl Stream {
     /// Sinks as the settings say.
-    pub fn new(settings: &Settings, resolver: DropResolver, terminal: bool) -> Self {
+    pub fn new(
+        settings: &Settings,
+        resolver: DropResolver,
+        rules: Rules,
+        terminal: bool,
+    ) -> Self {
         let own = nfscope_ruleset::netns::Handle::current().ok().map(|h| h.inode());
         let out = || -> BufWriter<Stdout> { BufWriter::new(io::stdout()) };
         let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
@@ -51,6 +66,8 @@ impl Stream {
         sinks.push(Box::new(Summary::new(closing, settings.summary, own, Clock::local())));
         Self {
             resolver,
+            rules,
+            waiting: VecDeque::new(),
             sinks,
             hooks: settings.hooks.clone(),
             limit: settings.count,
@@ -64,18 +81,41 @@ impl Stream {
         self.limit.is_some_and(|limit| self.shown >= limit)
     }
 
-    /// Shows records as events.
-    pub fn records(&mut self, records: &[DropRecord]) -> io::Result<()> {
+    /// Shows records as events, each as soon as its rule's text is there.
+    pub fn records(&mut self, records: Vec<DropRecord>) -> io::Result<()> {
         for record in records {
-            if self.complete() {
+            let drop = Box::new(self.resolver.event(&record));
+            self.waiting.push_back((drop, record));
+        }
+        self.advance(false)
+    }
+
+    /// Shows what has become complete; `last`: everything, as it is.
+    fn advance(&mut self, last: bool) -> io::Result<()> {
+        for text in self.rules.notices() {
+            self.notice(text)?;
+        }
+        while let Some((mut drop, record)) = self.waiting.pop_front() {
+            let now = last || self.waiting.len() >= MAX_WAITING;
+            if self.rules.complete(&mut drop, &record, now) == Answer::Pending {
+                self.waiting.push_front((drop, record));
                 break;
             }
-            let drop = self.resolver.event(record);
-            if self.hook_wanted(&drop.cause) {
-                self.emit(&Event::Drop(Box::new(drop)))?;
+            if !self.complete() && self.hook_wanted(&drop.cause) {
+                self.emit(&Event::Drop(drop))?;
             }
         }
         Ok(())
+    }
+
+    /// Gives texts that are still being read their time, then shows the rest.
+    pub fn settle(&mut self) -> io::Result<()> {
+        let deadline = Instant::now() + LAST_PATIENCE;
+        while !self.waiting.is_empty() && !self.complete() && Instant::now() < deadline {
+            self.rules.wait(Duration::from_millis(50));
+            self.advance(false)?;
+        }
+        self.advance(true)
     }
 
     fn hook_wanted(&self, cause: &Cause) -> bool {

@@ -1,0 +1,209 @@
+//! Texts of rules, names of chains and namespaces.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use nfscope_collect::drop::{DropRecord, NftPart};
+use nfscope_event::{Cause, ChainRef, Drop, NftRule, NftVerdict};
+use nfscope_ruleset::netlink::Ending;
+use nfscope_ruleset::netns::{self, Names};
+use nfscope_ruleset::nft::{Lookup, Options, Rule, RuleQuery, RulesetCache};
+
+/// More namespaces than this are not all watched from the start: each takes a
+/// thread and, while rules change, a listing.
+const MAX_WATCHED: usize = 32;
+/// How often namespaces that have ended are let go.
+const RELEASE: Duration = Duration::from_secs(5);
+
+/// Answers by the rulesets of all namespaces that matter.
+pub struct Rules {
+    cache: RulesetCache,
+    names: Names,
+    /// Inodes that had no name when they were looked for.
+    nameless: HashSet<u32>,
+    released: Instant,
+    numeric: bool,
+}
+
+/// Whether an event has all that it will get.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// It has.
+    Ready,
+    /// The ruleset is still being read.
+    Pending,
+}
+
+impl Rules {
+    /// Begins to read rulesets: `only` this namespace's, else those of all
+    /// namespaces there are. `numeric`: namespaces are not named.
+    pub fn new(only: Option<u32>, numeric: bool) -> Self {
+        let cache = RulesetCache::new(Options::default());
+        match only {
+            Some(inode) => cache.watch(inode),
+            None => {
+                let own = netns::Handle::current().ok().map(|h| h.inode());
+                let all = netns::all();
+                let few = all.len() <= MAX_WATCHED;
+                own.into_iter().chain(all.into_iter().filter(|_| few)).for_each(|i| cache.watch(i));
+            }
+        }
+        Self {
+            cache,
+            names: Names::scan(),
+            nameless: HashSet::new(),
+            released: Instant::now(),
+            numeric,
+        }
+    }
+
+    /// Sentences for the user.
+    pub fn notices(&mut self) -> Vec<String> {
+        if self.released.elapsed() >= RELEASE {
+            self.released = Instant::now();
+            self.cache.release_unused();
+        }
+        self.cache.take_notices()
+    }
+
+    /// Waits until an answer may have changed.
+    pub fn wait(&self, timeout: Duration) {
+        self.cache.wait(timeout);
+    }
+
+    /// Adds what is known; to be asked again while [`Answer::Pending`]. With
+    /// `last` the answer is what is known now.
+    pub fn complete(&mut self, drop: &mut Drop, record: &DropRecord, last: bool) -> Answer {
+        if !self.numeric && drop.netns.name.is_none() {
+            drop.netns.name = self.name(drop.netns.inode);
+        }
+        let Some(nft) = &record.nft else { return Answer::Ready };
+        let inode = drop.netns.inode;
+        match &mut drop.cause {
+            Cause::NftRule(rule) => self.rule(rule, nft, record, inode, last),
+            Cause::NftPolicy(policy) => self.base_chain(&mut policy.place, inode, last),
+            Cause::Kernel(_) | Cause::Freed(_) => Answer::Ready,
+        }
+    }
+
+    /// The name of a namespace; new names are looked for once an inode.
+    fn name(&mut self, inode: u32) -> Option<String> {
+        if self.names.get(inode).is_none() && self.nameless.insert(inode) {
+            self.names = Names::scan();
+        }
+        self.names.get(inode).map(str::to_string)
+    }
+
+    fn rule(
+        &self,
+        rule: &mut NftRule,
+        nft: &NftPart,
+        record: &DropRecord,
+        inode: u32,
+        last: bool,
+    ) -> Answer {
+        let place = &rule.place;
+        let table = place.table.clone();
+        let query = RuleQuery {
+            family: place.family,
+            table: &table,
+            table_handle: (nft.table_handle != 0).then_some(nft.table_handle),
+            handle: nft.rule,
+            at: record.monotonic_ns,
+        };
+        let found = match self.cache.rule(inode, &query) {
+            Lookup::Known(found) => found,
+            Lookup::Pending if !last => return Answer::Pending,
+            Lookup::Pending => {
+                rule.text_unknown = Some("the ruleset was still being read".into());
+                return Answer::Ready;
+            }
+            Lookup::Unknown => {
+                rule.text_unknown = Some("the rule was gone before it was listed".into());
+                return Answer::Ready;
+            }
+        };
+        if rule.verdict == NftVerdict::Unknown {
+            let (verdict, sent) = verdict(&found);
+            rule.verdict = verdict;
+            rule.sent = sent;
+        }
+        if rule.verdict == NftVerdict::VerdictMap && rule.element.is_none() {
+            match self.element(&found, nft, &query, inode) {
+                Lookup::Known(element) => rule.element = Some(element),
+                Lookup::Pending if !last => return Answer::Pending,
+                Lookup::Pending | Lookup::Unknown => {}
+            }
+        }
+        rule.rule.clone_from(&found.text);
+        rule.iptables.clone_from(&found.iptables);
+        rule.comment.clone_from(&found.comment);
+        if rule.rule.is_none() {
+            rule.text_unknown = Some(if self.cache.nft_missing() {
+                "there is no nft program to print it".into()
+            } else {
+                "nft did not print it".into()
+            });
+        }
+        if rule.place.base_chain.as_deref() == Some(&found.chain) {
+            rule.place.base_chain = None;
+        }
+        rule.place.chain = Some(found.chain.clone());
+        // the base chain's priority, where the kernel did not tell it
+        self.base_chain(&mut rule.place, inode, last)
+    }
+
+    fn element(
+        &self,
+        rule: &Rule,
+        nft: &NftPart,
+        query: &RuleQuery<'_>,
+        inode: u32,
+    ) -> Lookup<String> {
+        let registers: Vec<u8> = nft.registers.iter().flat_map(|r| r.to_ne_bytes()).collect();
+        let Some((map, Some(set))) = rule.verdict_maps().last() else { return Lookup::Unknown };
+        let key = map.key_offset().and_then(|at| registers.get(at..at + set.key_length as usize));
+        match key {
+            // a register never written: the backend does not see them
+            Some(key) if nft.registers.iter().any(|r| *r != 0) => {
+                self.cache.verdict_map_element(inode, query, map, key)
+            }
+            _ => Lookup::Unknown,
+        }
+    }
+
+    /// Hook and priority of a base chain, where the record lacks them.
+    fn base_chain(&self, place: &mut ChainRef, inode: u32, last: bool) -> Answer {
+        if place.hook.is_some() && place.priority.is_some() {
+            return Answer::Ready;
+        }
+        let Some(name) = place.base_chain.as_deref().or(place.chain.as_deref()) else {
+            return Answer::Ready;
+        };
+        match self.cache.chain(inode, place.family, &place.table, name) {
+            Lookup::Known(chain) => {
+                if let Some(base) = chain.base {
+                    place.hook.get_or_insert(base.hook);
+                    place.priority.get_or_insert(base.priority);
+                }
+            }
+            Lookup::Pending if !last => return Answer::Pending,
+            Lookup::Pending | Lookup::Unknown => {}
+        }
+        Answer::Ready
+    }
+}
+
+/// How a rule ended the packet: by its expressions that can, the last counts
+/// (what stands before it let the packet go on).
+fn verdict(rule: &Rule) -> (NftVerdict, Option<String>) {
+    match rule.endings.last() {
+        Some(Ending::Reject(sent)) => (NftVerdict::Reject, Some(sent.clone())),
+        Some(Ending::VerdictMap(_)) => (NftVerdict::VerdictMap, None),
+        Some(Ending::Queue(_)) => (NftVerdict::Queue, None),
+        Some(Ending::Synproxy) => (NftVerdict::Synproxy, None),
+        Some(Ending::Forward) => (NftVerdict::Fwd, None),
+        // no such expression: one of the others failed with a drop
+        Some(Ending::Verdict(_)) | None => (NftVerdict::Drop, None),
+    }
+}
