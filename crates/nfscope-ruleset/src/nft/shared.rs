@@ -94,11 +94,13 @@ impl Shared {
         }
     }
 
-    /// Takes the wake-up off the pipe.
+    /// Takes the wake-up off the pipe. In this order: a wake-up that comes
+    /// before the mark is cleared is one of the caller's next look anyway;
+    /// cleared first, it could be read here and leave the mark set for good.
     pub(crate) fn woken(&self, pipe: &mut PipeReader) {
-        self.awake.store(false, Ordering::Release);
-        // A wake-up that came meanwhile only means one look more.
+        // Nothing can be wrong with a pipe whose both ends are here.
         let _ = pipe.read(&mut [0; 16]);
+        self.awake.swap(false, Ordering::AcqRel);
     }
 
     /// Has the worker end.
@@ -116,4 +118,29 @@ impl Shared {
 /// What a panicking thread left is still the best there is.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys;
+    use std::os::fd::AsFd;
+    use std::thread;
+
+    #[test]
+    fn no_wake_up_is_lost() {
+        let (shared, mut pipe) = Shared::new(1, Arc::default(), false).unwrap();
+        thread::scope(|scope| {
+            scope.spawn(|| (0..100_000).for_each(|_| shared.wake()));
+            scope.spawn(|| (0..100_000).for_each(|_| shared.wake()));
+            let mut looks = 0;
+            while sys::poll(&[pipe.as_fd()], Some(Duration::from_millis(300))).unwrap()[0] {
+                shared.woken(&mut pipe);
+                looks += 1;
+            }
+            assert!(looks > 0);
+        });
+        shared.stop();
+        assert!(sys::poll(&[pipe.as_fd()], Some(Duration::from_millis(300))).unwrap()[0]);
+    }
 }
