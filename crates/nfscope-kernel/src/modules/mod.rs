@@ -1,6 +1,10 @@
-//! Module files of the running kernel.
+//! Module files of the running kernel: found by name, decompressed, checked against the loaded module by
+//! build id, and read function by function.
 
+mod decompress;
 pub mod elf;
+mod find;
 mod function;
 
+pub use find::{ModuleError, ModuleFile};
 pub use function::{FunctionError, function};

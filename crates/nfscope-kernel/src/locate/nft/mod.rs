@@ -7,9 +7,11 @@
 //! there, from the function's own arguments (`pkt`, and the base chain as `priv`), and from the calls of
 //! the expressions' eval functions.
 
+mod describe;
 mod drops;
 mod evals;
 mod outcomes;
+mod running;
 mod view;
 
 use serde::Serialize;
@@ -24,6 +26,7 @@ use crate::text::FunctionText;
 
 pub use drops::{DropCause, DropPoint};
 pub use evals::EvalEntry;
+pub use running::{Located, RunningError};
 
 use view::View;
 
