@@ -2,8 +2,9 @@
 //!
 //! Needs root, and at build time clang and the feature `kernel-test`:
 //! `cargo build -p nfscope-filter --example compare_in_kernel --features kernel-test`.
-//! Arguments: packets per expression (default 1000), generated expressions (60),
-//! seed (1). Prints a table, then a sum; fails on the first difference.
+//! Arguments: packets per filter (default 1000), generated expressions (60), random
+//! classic BPF programs (60), seed (1). Prints a table, then a sum; fails on the
+//! first difference.
 
 use std::error::Error;
 use std::os::fd::AsFd;
@@ -11,7 +12,7 @@ use std::time::Instant;
 
 use libbpf_rs::query::{ProgInfoIter, ProgInfoQueryOptions};
 use libbpf_rs::{MapCore, MapFlags, MapHandle, Object, ObjectBuilder, ProgramInput};
-use nfscope_filter::{FRAME_CAPACITY, classic, patch, translate};
+use nfscope_filter::{ClassicInsn, FRAME_CAPACITY, classic, patch, translate};
 
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -19,6 +20,7 @@ mod common;
 use common::Random;
 use common::expressions::{EXPRESSIONS, generated};
 use common::packets::{Kind, Packet, packet};
+use common::programs::program;
 
 static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/stub.bpf.o"));
 
@@ -27,7 +29,9 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 fn main() -> Outcome<()> {
     let mut args = std::env::args().skip(1);
     let mut number = |default: u64| args.next().map_or(Ok(default), |arg| arg.parse());
-    let (packets, combinations, seed) = (number(1000)? as usize, number(60)? as usize, number(1)?);
+    let packets = number(1000)? as usize;
+    let (combinations, programs) = (number(60)? as usize, number(60)? as usize);
+    let seed = number(1)?;
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease")?;
     println!("kernel {}, seed {seed}", kernel.trim());
     println!("classic eBPF loaded verified  load ms matched  expression");
@@ -35,15 +39,23 @@ fn main() -> Outcome<()> {
     let sets = [Kind::Any, Kind::Sane].map(|kind| Set::new(&mut random, kind, packets));
     let [any, sane] = sets;
     let (any, sane) = (any?, sane?);
-    let (mut runs, mut matched, mut filters) = (0, 0, 0);
+    let mut filters: Vec<(String, Vec<ClassicInsn>)> = Vec::new();
     let extra = generated(&mut random, combinations);
-    let all = EXPRESSIONS.iter().map(|e| (*e).to_string()).chain(extra);
-    for expression in all {
-        let set = if expression.contains("protochain") { &sane } else { &any };
-        matched += set.compare(&expression)?;
-        runs += set.packets.len();
-        filters += 1;
+    for expression in EXPRESSIONS.iter().map(|e| (*e).to_string()).chain(extra) {
+        let program = classic(&expression)?;
+        filters.push((expression, program));
     }
+    for number in 0..programs {
+        let length = 1 + random.below(60);
+        filters.push((format!("random program {number}"), program(&mut random, length)));
+    }
+    let (mut runs, mut matched) = (0, 0);
+    for (name, program) in &filters {
+        let set = if name.contains("protochain") { &sane } else { &any };
+        matched += set.compare(name, program)?;
+        runs += set.packets.len();
+    }
+    let filters = filters.len();
     println!("ok: {filters} filters, {runs} packets, {matched} matched, no difference");
     Ok(())
 }
@@ -70,9 +82,8 @@ impl Set {
         Ok(Self { packets, map })
     }
 
-    fn compare(&self, expression: &str) -> Outcome<usize> {
-        let program = classic(expression)?;
-        let compiled = translate(&program)?;
+    fn compare(&self, expression: &str, program: &[ClassicInsn]) -> Outcome<usize> {
+        let compiled = translate(program)?;
         let mut bytes = OBJECT.to_vec();
         patch(&mut bytes, "packet_filter", &compiled.insns)?;
         let start = Instant::now();
@@ -86,7 +97,7 @@ impl Set {
                 context_in: Some(&mut context),
                 ..ProgramInput::default()
             })?;
-            let expected = common::libpcap_matches(&program, &packet.bytes, packet.wirelen);
+            let expected = common::libpcap_matches(program, &packet.bytes, packet.wirelen);
             if output.return_value != u32::from(expected) {
                 return Err(format!(
                     "`{expression}`: libpcap says {expected}, the kernel {} to packet {number}: {packet:02x?}",

@@ -165,7 +165,7 @@ impl Search<'_> {
         }
         let count = self.shortest_with(message)?;
         let end = self.prefix(count).len();
-        if let Some(last) = places.into_iter().filter(|place| place.end <= end).next_back() {
+        if let Some(last) = places.into_iter().rfind(|place| place.end <= end) {
             return Some(last);
         }
         let last = count.checked_sub(1)?;
