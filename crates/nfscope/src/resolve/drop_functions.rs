@@ -84,7 +84,7 @@ const TABLE: &[(&[&str], &str)] = &[
     (&["dst_discard", "dst_discard_out"],
      "its route is a blackhole, or was removed in the meantime"),
     (&["ip_error"],
-     "there is no route, the route says unreachable or prohibit, or forwarding is off"),
+     "there is no route, the route says unreachable, prohibit or blackhole, or forwarding is off"),
     (&["ip6_pkt_drop"],
      "there is no route, or the route says unreachable, prohibit or blackhole"),
     // net/ipv4/ip_input.c, ip_forward.c

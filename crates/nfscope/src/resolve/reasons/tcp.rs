@@ -6,7 +6,7 @@ use super::Row;
 pub(super) const ROWS: &[Row] = &[
     ("NO_SOCKET",
      "no socket listens on this port, or the connection is not known here",
-     "list what listens: ss -tulnp; a TCP packet that is no SYN belongs to a connection already closed, or never opened here"),
+     "list what listens: ss -tulnp; a TCP packet that is no SYN belongs to a closed connection; harmless for an echo reply (ping's raw socket has its own copy)"),
     ("SOCKET_FILTER",
      "a filter on the socket, or a BPF program of its cgroup, rejected it",
      "list cgroup programs: bpftool cgroup tree; socket filters: ss -nb"),
@@ -129,7 +129,7 @@ pub(super) const ROWS: &[Row] = &[
      "the peer is farther away than the TTL security of BGP allows; nstat -az TcpExtTCPMinTTLDrop"),
     ("QUEUE_PURGE",
      "the queue it waited in was emptied: its socket or device went away",
-     ""),
+     "usual when a program ends with packets or ICMP errors unread"),
     ("PACKET_SOCK_ERROR",
      "a packet socket (tcpdump, DHCP) could not take its copy",
      "the capture is too slow: give it a larger buffer (tcpdump -B) or a narrower filter"),
