@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 pub use query::Member;
 
-use raw::{Blob, Record, hash, kind};
+use raw::{Blob, Prefix, Record};
 
 /// Where the kernel shows its BTF (`kernel/bpf/sysfs_btf.c`).
 const SYSFS: &str = "/sys/kernel/btf";
@@ -87,24 +87,9 @@ impl Btf {
     }
 
     fn build(bytes: Vec<u8>, base: Option<Arc<Btf>>) -> Result<Self, BtfError> {
-        let mut blob = Blob::parse(bytes)?;
         let first_id = base.as_ref().map_or(1, |b| b.end_id());
         let first_string = base.as_ref().map_or(0, |b| b.end_string());
-        blob.index(|blob, index| {
-            let record = blob.record(index)?;
-            let indexed = matches!(
-                record.kind,
-                kind::STRUCT | kind::UNION | kind::ENUM | kind::ENUM64 | kind::FUNC | kind::TYPEDEF
-            );
-            if !indexed || record.name_off == 0 {
-                return None;
-            }
-            let name = match record.name_off.checked_sub(first_string) {
-                Some(own) => blob.string(own)?,
-                None => base.as_ref()?.string(record.name_off)?,
-            };
-            Some(hash(name))
-        });
+        let blob = Blob::parse(bytes, first_string, |offset| base.as_ref()?.prefix(offset))?;
         Ok(Self { blob: Arc::new(blob), base, first_id, first_string })
     }
 
@@ -124,6 +109,13 @@ impl Btf {
         }
     }
 
+    fn prefix(&self, offset: u32) -> Option<Prefix> {
+        match offset.checked_sub(self.first_string) {
+            Some(own) => self.blob.prefix(own),
+            None => self.base.as_ref()?.prefix(offset),
+        }
+    }
+
     fn name(&self, offset: u32) -> &str {
         self.string(offset).and_then(|s| std::str::from_utf8(s).ok()).unwrap_or("")
     }
@@ -138,12 +130,11 @@ impl Btf {
 
     /// The first type of this name whose kind `want` accepts; a module's own before its base's.
     fn find(&self, name: &str, want: impl Fn(&Record) -> bool + Copy) -> Option<u32> {
-        let hash = hash(name.as_bytes());
-        let own = self.blob.candidates(hash).find(|index| {
-            self.blob.record(*index).is_some_and(|record| {
-                want(&record) && self.string(record.name_off) == Some(name.as_bytes())
-            })
-        });
+        let matching = |index: &u32| {
+            let record = self.blob.record(*index);
+            record.is_some_and(|r| want(&r) && self.string(r.name_off) == Some(name.as_bytes()))
+        };
+        let own = self.blob.candidates(name).filter(matching).last();
         match own {
             Some(index) => Some(self.first_id + index),
             None => self.base.as_ref()?.find(name, want),

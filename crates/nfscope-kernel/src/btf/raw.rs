@@ -54,13 +54,43 @@ pub(super) struct Blob {
     strings: (usize, usize),
     /// Byte offset of each type, in id order.
     starts: Vec<u32>,
-    /// Hash buckets of named types: first local index + 1, and chains through `next`.
+    /// Hash buckets of the types that are looked up by name: first local index + 1, and chains through
+    /// `next`, highest index first.
     heads: Vec<u32>,
     next: Vec<u32>,
 }
 
+/// The first bytes of a name, zero from its end on. Cheap to take, and good enough as a hash: where many
+/// names start alike the chains are long, but few of them are ever walked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Prefix(u64);
+
+impl Prefix {
+    /// Of a name that starts at the beginning of `bytes` and ends at a NUL or with them.
+    pub fn of(bytes: &[u8]) -> Self {
+        let word = match bytes.first_chunk::<8>() {
+            Some(chunk) => u64::from_le_bytes(*chunk),
+            None => {
+                let mut padded = [0; 8];
+                padded[..bytes.len()].copy_from_slice(bytes);
+                u64::from_le_bytes(padded)
+            }
+        };
+        // The lowest set bit marks the first zero byte.
+        let zeros = word.wrapping_sub(0x0101_0101_0101_0101) & !word & 0x8080_8080_8080_8080;
+        match zeros & zeros.wrapping_neg() {
+            0 => Self(word),
+            first => Self(word & ((first >> 7) - 1)),
+        }
+    }
+
+    fn bucket(self) -> usize {
+        (self.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - BUCKET_BITS)) as usize
+    }
+}
+
 const HEADER: usize = 24;
-const BUCKETS: usize = 1 << 14;
+const BUCKET_BITS: u32 = 14;
 
 fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_le_bytes(bytes.get(at..at.checked_add(2)?)?.try_into().ok()?))
@@ -92,8 +122,13 @@ fn tail_len(kind: u8, vlen: u32) -> Option<usize> {
 }
 
 impl Blob {
-    /// Reads the header and walks the types once.
-    pub fn parse(bytes: Vec<u8>) -> Result<Self, BtfError> {
+    /// Reads the header and walks the types once. `base` gives names whose offset lies below
+    /// `first_string`, in the base's strings.
+    pub fn parse(
+        bytes: Vec<u8>,
+        first_string: u32,
+        base: impl Fn(u32) -> Option<Prefix>,
+    ) -> Result<Self, BtfError> {
         let short = || BtfError::Malformed { what: "header cut off", at: bytes.len() };
         if u16_at(&bytes, 0).ok_or_else(short)? != 0xeb9f {
             return Err(BtfError::Malformed { what: "no BTF magic", at: 0 });
@@ -108,8 +143,53 @@ impl Blob {
             .ok_or(BtfError::Malformed { what: "type section beyond the end", at: 8 })?;
         let strings = section(hdr, str_off, str_len, bytes.len())
             .ok_or(BtfError::Malformed { what: "string section beyond the end", at: 16 })?;
-        let starts = walk(&bytes, types)?;
-        Ok(Self { bytes, strings, starts, heads: Vec::new(), next: Vec::new() })
+        let mut blob = Self {
+            bytes,
+            strings,
+            // Types average 24 to 30 bytes in kernels; one allocation nearly always suffices.
+            starts: Vec::with_capacity((types.1 - types.0) / 20),
+            heads: vec![0; 1 << BUCKET_BITS],
+            next: Vec::with_capacity((types.1 - types.0) / 20),
+        };
+        blob.walk(types, |blob, offset| match offset.checked_sub(first_string) {
+            Some(own) => blob.prefix(own),
+            None => base(offset),
+        })?;
+        Ok(blob)
+    }
+
+    fn walk(
+        &mut self,
+        (start, end): (usize, usize),
+        prefix: impl Fn(&Self, u32) -> Option<Prefix>,
+    ) -> Result<(), BtfError> {
+        let mut at = start;
+        while at < end {
+            let record = read_record(&self.bytes, at)
+                .ok_or(BtfError::Malformed { what: "type record cut off", at })?;
+            let tail = tail_len(record.kind, record.vlen)
+                .ok_or(BtfError::UnknownKind { kind: record.kind, at })?;
+            if record.tail + tail > end {
+                return Err(BtfError::Malformed { what: "type record beyond its section", at });
+            }
+            let mut link = 0;
+            if looked_up(&record)
+                && let Some(prefix) = prefix(self, record.name_off)
+            {
+                let head = &mut self.heads[prefix.bucket()];
+                link = std::mem::replace(head, self.starts.len() as u32 + 1);
+            }
+            self.next.push(link);
+            self.starts.push(at as u32);
+            at = record.tail + tail;
+        }
+        Ok(())
+    }
+
+    /// The first bytes of the string at an offset of this blob's own string section.
+    pub fn prefix(&self, offset: u32) -> Option<Prefix> {
+        let all = self.bytes.get(self.strings.0..self.strings.1)?;
+        all.get(offset as usize..).map(Prefix::of)
     }
 
     /// Number of types in this blob (its base's not counted).
@@ -140,31 +220,26 @@ impl Blob {
         u32_at(&self.bytes, at)
     }
 
-    /// Puts every type that `hash_of` gives a hash for into the index.
-    pub fn index(&mut self, hash_of: impl Fn(&Self, u32) -> Option<u32>) {
-        let mut heads = vec![0u32; BUCKETS];
-        let mut next = vec![0u32; self.starts.len()];
-        // Backwards, so that a chain lists the lowest id first.
-        for index in (0..self.len()).rev() {
-            if let Some(hash) = hash_of(self, index) {
-                let bucket = hash as usize % BUCKETS;
-                next[index as usize] = heads[bucket];
-                heads[bucket] = index + 1;
-            }
-        }
-        self.heads = heads;
-        self.next = next;
-    }
-
-    /// Local indexes whose name may have this hash, lowest first.
-    pub fn candidates(&self, hash: u32) -> impl Iterator<Item = u32> + '_ {
-        let mut link = self.heads.get(hash as usize % BUCKETS).copied().unwrap_or(0);
+    /// Local indexes of types whose name may be this one, highest first.
+    pub fn candidates(&self, name: &str) -> impl Iterator<Item = u32> + '_ {
+        let mut link = self.heads.get(Prefix::of(name.as_bytes()).bucket()).copied().unwrap_or(0);
         std::iter::from_fn(move || {
             let index = link.checked_sub(1)?;
             link = self.next.get(index as usize).copied().unwrap_or(0);
             Some(index)
         })
     }
+}
+
+/// Kinds that are looked up by name.
+fn looked_up(record: &Record) -> bool {
+    let kinds = 1 << kind::STRUCT
+        | 1 << kind::UNION
+        | 1 << kind::ENUM
+        | 1 << kind::ENUM64
+        | 1 << kind::FUNC
+        | 1 << kind::TYPEDEF;
+    kinds >> record.kind & 1 == 1 && record.name_off != 0
 }
 
 fn section(hdr: usize, off: usize, len: usize, total: usize) -> Option<(usize, usize)> {
@@ -183,27 +258,4 @@ fn read_record(bytes: &[u8], at: usize) -> Option<Record> {
         size_or_type: u32_at(bytes, at + 8)?,
         tail: at + 12,
     })
-}
-
-fn walk(bytes: &[u8], (start, end): (usize, usize)) -> Result<Vec<u32>, BtfError> {
-    // Types average 24 to 30 bytes in kernels; one allocation nearly always suffices.
-    let mut starts = Vec::with_capacity((end - start) / 20);
-    let mut at = start;
-    while at < end {
-        let record = read_record(bytes, at)
-            .ok_or(BtfError::Malformed { what: "type record cut off", at })?;
-        let tail = tail_len(record.kind, record.vlen)
-            .ok_or(BtfError::UnknownKind { kind: record.kind, at })?;
-        if record.tail + tail > end {
-            return Err(BtfError::Malformed { what: "type record beyond its section", at });
-        }
-        starts.push(at as u32);
-        at = record.tail + tail;
-    }
-    Ok(starts)
-}
-
-/// FNV-1a, 32 bits: names are short and the table is small.
-pub(super) fn hash(name: &[u8]) -> u32 {
-    name.iter().fold(0x811c_9dc5, |h, b| (h ^ u32::from(*b)).wrapping_mul(0x0100_0193))
 }
