@@ -1,7 +1,7 @@
 # Functions for scenarios (bash). A scenario is run with errexit: a command
 # that fails ends it, unless it stands in a condition.
 #
-#   namespace NAME…             empty network namespaces (no IPv6 noise)
+#   namespace NAME…             empty network namespaces, without IPv6
 #   topology                    client 10.0.0.1, fd00::1 -- server 10.0.0.2, fd00::2
 #                               (device eth0 in each; `topology 4` without IPv6)
 #   router_topology             client 10.0.0.1 -- router (left, right) -- server 10.0.1.2
@@ -35,7 +35,10 @@ ERRORS=$W/errors
 NFSCOPE=
 
 fail() {
-    echo "failed: $*"
+    # The line of the scenario, not of a function here.
+    local depth=0
+    while [ "${BASH_SOURCE[depth]}" = "${BASH_SOURCE[0]}" ]; do depth=$((depth + 1)); done
+    echo "failed in line ${BASH_LINENO[depth - 1]}: $*"
     exit 1
 }
 
@@ -54,34 +57,43 @@ within() {
     nsenter --net="/run/netns/$name" "$@"
 }
 
+# links NAME <<EOF: arguments of `ip`, a line each (starting a program is slow)
+links() {
+    ip -n "$1" -batch -
+}
+
 namespace() {
     local name
+    printf 'netns add %s\n' "$@" | ip -batch -
     for name in "$@"; do
-        ip netns add "$name"
-        # Neighbour discovery and multicast reports would be drops of their own.
-        within "$name" sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
         ip -n "$name" link set lo up
     done
 }
 
 # veth NAME DEVICE NAME DEVICE: a cable between two namespaces
 veth() {
-    ip -n "$1" link add "$2" type veth peer name "$4" netns "$3"
-    ip -n "$1" link set "$2" up
+    ip -n "$1" link add "$2" up type veth peer name "$4" netns "$3"
     ip -n "$3" link set "$4" up
 }
 
 topology() {
-    namespace client server
-    veth client eth0 server eth0
-    ip -n client addr add 10.0.0.1/24 dev eth0
-    ip -n server addr add 10.0.0.2/24 dev eth0
+    printf 'netns add %s\n' client server | ip -batch -
+    links client <<'EOF'
+link set lo up
+link add eth0 up type veth peer name eth0 netns server
+addr add 10.0.0.1/24 dev eth0
+EOF
+    links server <<'EOF'
+link set lo up
+link set eth0 up
+addr add 10.0.0.2/24 dev eth0
+EOF
     [ "${1-}" = 4 ] && return
+    # run.sh switches IPv6 off where nobody asks for it: neighbour discovery
+    # and multicast reports are drops of their own.
     local name
     for name in client server; do
-        within "$name" sysctl -qw net.ipv6.conf.eth0.accept_ra=0 net.ipv6.conf.eth0.addr_gen_mode=1 \
-            net.ipv6.conf.eth0.router_solicitations=0 net.ipv6.conf.eth0.disable_ipv6=0 \
-            net.ipv6.conf.lo.disable_ipv6=0
+        within "$name" sysctl -qw net.ipv6.conf.eth0.disable_ipv6=0 net.ipv6.conf.lo.disable_ipv6=0
     done
     ip -n client addr add fd00::1/64 dev eth0 nodad
     ip -n server addr add fd00::2/64 dev eth0 nodad
@@ -89,27 +101,40 @@ topology() {
 
 router_topology() {
     namespace client router server
-    veth client eth0 router left
-    veth server eth0 router right
+    links router <<'EOF'
+link add left up type veth peer name eth0 netns client
+link add right up type veth peer name eth0 netns server
+addr add 10.0.0.254/24 dev left
+addr add 10.0.1.254/24 dev right
+EOF
+    links client <<'EOF'
+link set eth0 up
+addr add 10.0.0.1/24 dev eth0
+route add default via 10.0.0.254
+EOF
+    links server <<'EOF'
+link set eth0 up
+addr add 10.0.1.2/24 dev eth0
+route add default via 10.0.1.254
+EOF
     within router sysctl -qw net.ipv4.ip_forward=1
-    ip -n client addr add 10.0.0.1/24 dev eth0
-    ip -n router addr add 10.0.0.254/24 dev left
-    ip -n router addr add 10.0.1.254/24 dev right
-    ip -n server addr add 10.0.1.2/24 dev eth0
-    ip -n client route add default via 10.0.0.254
-    ip -n server route add default via 10.0.1.254
 }
 
 bridge_topology() {
     namespace client switch server
-    ip -n switch link add br0 type bridge
-    ip -n switch link set br0 up
-    veth client eth0 switch left
-    veth server eth0 switch right
-    ip -n switch link set left master br0
-    ip -n switch link set right master br0
-    ip -n client addr add 10.0.0.1/24 dev eth0
-    ip -n server addr add 10.0.0.2/24 dev eth0
+    links switch <<'EOF'
+link add br0 up type bridge
+link add left up master br0 type veth peer name eth0 netns client
+link add right up master br0 type veth peer name eth0 netns server
+EOF
+    links client <<'EOF'
+link set eth0 up
+addr add 10.0.0.1/24 dev eth0
+EOF
+    links server <<'EOF'
+link set eth0 up
+addr add 10.0.0.2/24 dev eth0
+EOF
 }
 
 netns_inode() {
@@ -128,13 +153,15 @@ can_rules() {
 }
 
 handle() {
-    local found
-    found=$(within "$1" nft -a list ruleset | grep -F -- "$2" | sed -n 's/.* # handle \([0-9]*\)$/\1/p')
-    [[ $found =~ ^[0-9]+$ ]] || {
-        echo "no single rule '$2' in $1: '$found'" >&2
+    local line found=()
+    while read -r line; do
+        [[ $line == *"$2"*" # handle "* ]] && found+=("${line##*# handle }")
+    done < <(within "$1" nft -a list ruleset)
+    [ "${#found[@]}" = 1 ] || {
+        echo "no single rule '$2' in $1: handles ${found[*]}" >&2
         return 1
     }
-    echo "$found"
+    echo "${found[0]}"
 }
 
 send() {
@@ -195,7 +222,7 @@ expect_events() {
     shift
     nfscope-guest expect --type "$kind" "$EVENTS" "$@" || {
         sed 's/^/nfscope said: /' "$ERRORS"
-        fail "line ${BASH_LINENO[0]}/${BASH_LINENO[1]-}: not the expected ${kind}s"
+        fail "not the expected ${kind}s"
     }
 }
 

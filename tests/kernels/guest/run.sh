@@ -6,6 +6,11 @@ shopt -s nullglob
 cd /tmp/share || exit
 group=/sys/fs/cgroup/scenario
 mkdir "$group"
+# New namespaces start like this one: without IPv6, which would send packets
+# by itself.
+sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1 \
+    net.ipv6.conf.default.accept_ra=0 net.ipv6.conf.default.addr_gen_mode=1 \
+    net.ipv6.conf.default.router_solicitations=0 net.core.devconf_inherit_init_net=1
 
 programs() {
     bpftool prog show | sed -n 's/^\([0-9]*\): .*/\1/p' | sort

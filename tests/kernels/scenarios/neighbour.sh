@@ -11,6 +11,6 @@ if has_reasons; then
     expect_drops 2 cause.kind=kernel cause.reason=NEIGH_FAILED cause.hint \
         packet.ip.destination=10.0.0.9 packet.transport.destination=10000
 else
-    expect_drops 2 cause.function~arp_error_report packet.ip.destination=10.0.0.9 \
+    expect_drops 2 cause.function~neigh packet.ip.destination=10.0.0.9 \
         packet.transport.destination=10000
 fi

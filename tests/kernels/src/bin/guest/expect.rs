@@ -7,7 +7,7 @@ use nfscope_event::Event;
 use serde_json::Value;
 
 /// Events shown when an expectation fails.
-const SHOWN: usize = 12;
+const SHOWN: usize = 5;
 
 /// Check how many events of `nfscope --json` fit all conditions.
 #[derive(clap::Args)]
