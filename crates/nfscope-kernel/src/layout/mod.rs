@@ -250,8 +250,13 @@ impl NftLayout {
             net: kernel.offset("nf_hook_state", "net")?,
         };
         if !btf.has_struct("nft_pktinfo") {
-            return Ok(table510::layout(state));
+            return Ok(Self::table_5_10(state));
         }
         kernel.nft(state)
+    }
+
+    /// The layout of Linux 5.10, whatever the running kernel; `state` comes from its type information.
+    pub fn table_5_10(state: StateLayout) -> Self {
+        table510::layout(state)
     }
 }

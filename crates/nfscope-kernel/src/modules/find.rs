@@ -87,18 +87,22 @@ impl ModuleFile {
                 ModuleError::NotFound { module: module.to_owned(), release: release.to_owned() }
             }
         })?;
+        let mut file = Self::read(path)?;
+        let loaded = note.and_then(build_id_of_note);
+        file.verified = match (loaded, file.elf()?.build_id()) {
+            (Some(loaded), Some(found)) if loaded != found => {
+                return Err(ModuleError::OtherBuild { path: file.path });
+            }
+            (loaded, found) => loaded.is_some() && found.is_some(),
+        };
+        Ok(file)
+    }
+
+    /// Reads and decompresses a module file, whatever kernel it belongs to.
+    pub fn read(path: PathBuf) -> Result<Self, ModuleError> {
         let read = || decompress(std::fs::read(&path)?);
         let bytes = read().map_err(|source| ModuleError::Read { path: path.clone(), source })?;
-        let elf =
-            Elf::parse(&bytes).map_err(|source| ModuleError::Elf { path: path.clone(), source })?;
-        let loaded = note.and_then(build_id_of_note);
-        let verified = match (loaded, elf.build_id()) {
-            (Some(loaded), Some(file)) if loaded != file => {
-                return Err(ModuleError::OtherBuild { path });
-            }
-            (loaded, file) => loaded.is_some() && file.is_some(),
-        };
-        Ok(Self { path, verified, bytes })
+        Ok(Self { path, verified: false, bytes })
     }
 
     /// The file as ELF.

@@ -1,11 +1,15 @@
 //! The machine code of one function, and everything known about it: what its calls refer to, its jump
 //! labels, the places the kernel itself patches.
 
+mod dump;
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
 use crate::isa::{Arch, Ins};
+
+pub use dump::DumpError;
 
 /// One jump label (static key site) inside a function.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
