@@ -1,5 +1,6 @@
 //! The nfscope program as a library: what its commands are made of.
 
+pub mod backend;
 pub mod cli;
 pub mod commands;
 pub mod machine;

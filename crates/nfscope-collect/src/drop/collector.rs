@@ -44,6 +44,23 @@ pub struct DropOptions {
     pub ring_bytes: u32,
 }
 
+impl DropOptions {
+    /// Everything, with small records.
+    pub fn everything(has_reason: bool) -> Self {
+        Self {
+            filter: None,
+            netns: None,
+            device: None,
+            causes: vec![Note::None, Note::Rule, Note::Policy, Note::Queue, Note::Fwd],
+            reason: None,
+            has_reason,
+            snap_bytes: 128,
+            stack: false,
+            ring_bytes: 1 << 20,
+        }
+    }
+}
+
 /// How many events were lost, since the start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Losses {

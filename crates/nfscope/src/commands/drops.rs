@@ -1,6 +1,5 @@
 //! `nfscope drops`: every dropped packet and what dropped it.
 
-mod backend;
 mod settings;
 mod stream;
 
@@ -9,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use nfscope_event::Event;
 
+use crate::backend;
 use crate::cli::DropsArguments;
 use crate::commands::Failure;
 use crate::machine::{self, Machine};
@@ -31,13 +31,13 @@ pub fn run(arguments: &DropsArguments) -> Result<(), Failure> {
     let machine = Machine::read()?;
     let reasons = ReasonNames::read(&machine.btf, machine.has_reason);
     let settings = Settings::new(arguments, filter, &reasons, machine.has_reason)?;
-    let mut started = backend::start(&settings, &machine, &reasons)?;
+    let mut started = backend::start(&settings.request, &machine, &reasons)?;
     drop(machine);
 
     eprintln!("nfscope: watching drops, {}; Ctrl-C ends", started.describe());
     let signals = Signals::install()?;
     let resolver = DropResolver::new(reasons, started.backend(), settings.numeric);
-    let rules = Rules::new(settings.netns, settings.numeric);
+    let rules = Rules::new(settings.request.options.netns, settings.numeric);
     let mut stream = Stream::new(&settings, resolver, rules, std::io::stdout().is_terminal());
     for notice in started.notices.drain(..) {
         stream.notice(notice)?;

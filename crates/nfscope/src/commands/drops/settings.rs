@@ -6,23 +6,18 @@ use nfscope_collect::drop::{DropOptions, Note};
 use nfscope_filter::Compiled;
 use nfscope_ruleset::netns;
 
-use crate::cli::{BackendChoice, CauseChoice, ColorWhen, DropsArguments, HookChoice};
+use crate::backend::{Leftover, Request};
+use crate::cli::{CauseChoice, ColorWhen, DropsArguments, HookChoice};
 use crate::commands::Failure;
 use crate::resolve::ReasonNames;
 
 /// What `drops` shall do.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// For the collector.
-    pub options: DropOptions,
+    /// For the backend.
+    pub request: Request,
     /// Only these hooks; empty: all.
     pub hooks: Vec<HookChoice>,
-    /// Which backend.
-    pub backend: BackendChoice,
-    /// Whether a table may be made, and whether it may stay behind.
-    pub ruleset_change: Option<Leftover>,
-    /// The only namespace to watch.
-    pub netns: Option<u32>,
     /// End after so many drops.
     pub count: Option<u64>,
     /// End after this time.
@@ -37,15 +32,6 @@ pub struct Settings {
     pub numeric: bool,
     /// Colour.
     pub color: ColorWhen,
-}
-
-/// What may happen to the netlink backend's table when nfscope is killed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Leftover {
-    /// It must go away (an owned table).
-    Refused,
-    /// It may stay.
-    Accepted,
 }
 
 /// The compiled filter; a usage error with a caret if it is wrong.
@@ -72,21 +58,22 @@ impl Settings {
         let leftover =
             if a.allow_leftover_table { Leftover::Accepted } else { Leftover::Refused };
         Ok(Self {
-            options: DropOptions {
-                filter,
-                netns,
-                device: a.interface.clone(),
-                causes: causes(&a.cause),
-                reason,
-                has_reason,
-                snap_bytes: a.snaplen,
-                stack: a.stack,
-                ring_bytes: a.ring_size,
+            request: Request {
+                options: DropOptions {
+                    filter,
+                    netns,
+                    device: a.interface.clone(),
+                    causes: causes(&a.cause),
+                    reason,
+                    has_reason,
+                    snap_bytes: a.snaplen,
+                    stack: a.stack,
+                    ring_bytes: a.ring_size,
+                },
+                backend: a.backend,
+                ruleset_change: a.allow_ruleset_change.then_some(leftover),
             },
             hooks: a.hook.clone(),
-            backend: a.backend,
-            ruleset_change: a.allow_ruleset_change.then_some(leftover),
-            netns,
             count: a.count,
             duration: a.duration,
             json: a.json,

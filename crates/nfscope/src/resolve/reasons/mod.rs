@@ -55,8 +55,7 @@ mod tests {
 
     #[test]
     fn every_reason_of_these_kernels_has_a_sentence() {
-        let missing: Vec<&str> =
-            NAMES.lines().filter(|name| explain(name).is_none()).collect();
+        let missing: Vec<&str> = NAMES.lines().filter(|name| explain(name).is_none()).collect();
         assert!(missing.is_empty(), "{missing:?}");
         assert!(NAMES.lines().count() > 140);
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nfscope_collect::CollectError;
-use nfscope_collect::drop::{DropCollector, DropRecord, Losses};
+use nfscope_collect::drop::{DropCollector, DropOptions, DropRecord, Losses};
 use nfscope_collect::nft::{
     NetlinkTrace, Scratch, Setup, nft_offsets, points_setup, trace_arguments,
 };
@@ -12,10 +12,29 @@ use nfscope_kernel::locate::nft::Located;
 use nfscope_ruleset::netlink::scratch::Table;
 use nfscope_ruleset::netns;
 
-use super::settings::{Leftover, Settings};
 use crate::cli::BackendChoice;
 use crate::machine::Machine;
 use crate::resolve::ReasonNames;
+
+/// What may happen to the netlink backend's table when nfscope is killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leftover {
+    /// It must go away (an owned table).
+    Refused,
+    /// It may stay.
+    Accepted,
+}
+
+/// What a command wants of a backend.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// For the collector.
+    pub options: DropOptions,
+    /// Which backend.
+    pub backend: BackendChoice,
+    /// Whether a table may be made, and whether it may stay behind.
+    pub ruleset_change: Option<Leftover>,
+}
 
 /// A running collector and what it needs to stay alive.
 pub struct Started {
@@ -70,22 +89,22 @@ impl Started {
 
 /// Tries the backends from the best on; with a choice only that one.
 pub fn start(
-    settings: &Settings,
+    request: &Request,
     machine: &Machine,
     reasons: &ReasonNames,
 ) -> anyhow::Result<Started> {
     use BackendChoice as B;
-    let order: &[B] = match settings.backend {
-        B::Auto if settings.ruleset_change.is_some() => {
+    let order: &[B] = match request.backend {
+        B::Auto if request.ruleset_change.is_some() => {
             &[B::Points, B::TraceHook, B::NetlinkTrace, B::Tracepoint]
         }
         B::Auto => &[B::Points, B::TraceHook, B::Tracepoint],
-        _ => std::slice::from_ref(&settings.backend),
+        _ => std::slice::from_ref(&request.backend),
     };
     let mut notices = Vec::new();
     let mut refusal = None;
     for choice in order {
-        match attempt(*choice, settings, machine) {
+        match attempt(*choice, request, machine) {
             Ok(mut started) => {
                 started.notices = notices;
                 started.netfilter_drop = reasons.number("NETFILTER_DROP");
@@ -100,21 +119,22 @@ pub fn start(
     Err(refusal.map_or_else(|| anyhow::anyhow!("no backend to try"), anyhow::Error::from))
 }
 
-fn attempt(
+/// Starts one backend.
+pub fn attempt(
     choice: BackendChoice,
-    settings: &Settings,
+    request: &Request,
     machine: &Machine,
 ) -> Result<Started, CollectError> {
     match choice {
-        BackendChoice::Points => points(settings, machine),
-        BackendChoice::TraceHook => trace_hook(settings, machine),
-        BackendChoice::NetlinkTrace => netlink_trace(settings),
-        _ => run(settings, &Setup::tracepoint(), None),
+        BackendChoice::Points => points(request, machine),
+        BackendChoice::TraceHook => trace_hook(request, machine),
+        BackendChoice::NetlinkTrace => netlink_trace(request),
+        _ => run(request, &Setup::tracepoint(), None),
     }
 }
 
 fn run(
-    settings: &Settings,
+    request: &Request,
     setup: &Setup,
     scratch: Option<Scratch>,
 ) -> Result<Started, CollectError> {
@@ -122,7 +142,7 @@ fn run(
         Some(scratch) if setup.trace_key => Some(scratch.trace_key()?),
         _ => None,
     };
-    let collector = DropCollector::start(&settings.options, setup, scratch.as_ref())?;
+    let collector = DropCollector::start(&request.options, setup, scratch.as_ref())?;
     Ok(Started {
         collector,
         netlink: None,
@@ -133,16 +153,16 @@ fn run(
     })
 }
 
-fn points(settings: &Settings, machine: &Machine) -> Result<Started, CollectError> {
+fn points(request: &Request, machine: &Machine) -> Result<Started, CollectError> {
     let refuse = |reason: String| CollectError::Backend { backend: "points", reason };
     let layout = machine.layout.as_ref().map_err(|e| refuse(e.clone()))?;
     let located = Located::by_module_file(layout, Some(&machine.btf))
         .map_err(|e| refuse(e.to_string()))?;
     let setup = points_setup(nft_offsets(layout, &machine.btf), &located.points).map_err(refuse)?;
-    run(settings, &setup, Some(Scratch::new()?))
+    run(request, &setup, Some(Scratch::new()?))
 }
 
-fn trace_hook(settings: &Settings, machine: &Machine) -> Result<Started, CollectError> {
+fn trace_hook(request: &Request, machine: &Machine) -> Result<Started, CollectError> {
     let refuse = |reason: String| CollectError::Backend { backend: "trace_hook", reason };
     let layout = machine.layout.as_ref().map_err(|e| refuse(e.clone()))?;
     let arguments = trace_arguments(layout, &machine.btf).ok_or_else(|| {
@@ -150,7 +170,7 @@ fn trace_hook(settings: &Settings, machine: &Machine) -> Result<Started, Collect
     })?;
     let offsets = nft_offsets(layout, &machine.btf);
     let with = |fentry| -> Result<Started, CollectError> {
-        run(settings, &Setup::trace_hook(offsets, arguments, fentry), Some(Scratch::new()?))
+        run(request, &Setup::trace_hook(offsets, arguments, fentry), Some(Scratch::new()?))
     };
     // fentry is cheaper; kernels without types for modules have only kprobes
     with(true).or_else(|fentry| {
@@ -158,15 +178,15 @@ fn trace_hook(settings: &Settings, machine: &Machine) -> Result<Started, Collect
     })
 }
 
-fn netlink_trace(settings: &Settings) -> Result<Started, CollectError> {
+fn netlink_trace(request: &Request) -> Result<Started, CollectError> {
     let refuse = |reason: String| CollectError::Backend { backend: "netlink_trace", reason };
-    let Some(leftover) = settings.ruleset_change else {
+    let Some(leftover) = request.ruleset_change else {
         return Err(refuse(
             "it needs a table of its own in the traced namespace; --allow-ruleset-change permits that"
                 .into(),
         ));
     };
-    let inode = match settings.netns {
+    let inode = match request.options.netns {
         Some(inode) => inode,
         None => netns::Handle::current().map_err(|e| refuse(e.to_string()))?.inode(),
     };
@@ -175,7 +195,7 @@ fn netlink_trace(settings: &Settings) -> Result<Started, CollectError> {
         (Err(_), Leftover::Accepted) => NetlinkTrace::start(inode, false)?,
         (result, _) => result?,
     };
-    let mut started = run(settings, &Setup::tracepoint(), None)?;
+    let mut started = run(request, &Setup::tracepoint(), None)?;
     started.netlink = Some(trace);
     Ok(started)
 }
