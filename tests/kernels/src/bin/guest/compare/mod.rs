@@ -87,6 +87,44 @@ pub struct Difference {
     pub extra: Vec<Decision>,
 }
 
+impl Difference {
+    /// What differs, in a few words, to tell many differences by few causes.
+    pub fn class(&self) -> String {
+        let (Some(missing), Some(extra)) = (self.missing.first(), self.extra.first()) else {
+            let (word, list) = if self.extra.is_empty() {
+                ("missing", &self.missing)
+            } else {
+                ("extra", &self.extra)
+            };
+            return format!("{word} {}", list.first().map(Decision::kind).unwrap_or_default());
+        };
+        let mut fields = Vec::new();
+        if let (Some(expected), Some(seen)) = (&missing.place, &extra.place) {
+            let differ = [expected.0 != seen.0, expected.1 != seen.1, expected.2 != seen.2];
+            let names = ["family", "table", "chain"];
+            fields.extend(names.into_iter().zip(differ).filter(|(_, d)| *d).map(|(name, _)| name));
+        }
+        if let (Outcome::Rule(expected, _), Outcome::Rule(seen, _)) =
+            (&missing.outcome, &extra.outcome)
+        {
+            fields.extend((expected != seen).then_some("handle"));
+        }
+        format!("{} for {} {}", extra.kind(), missing.kind(), fields.join(", "))
+    }
+}
+
+impl Decision {
+    /// Family and kind.
+    fn kind(&self) -> String {
+        let family = self.place.as_ref().map_or("", |(family, ..)| family.as_str());
+        match &self.outcome {
+            Outcome::Rule(_, verdict) => format!("{family} {verdict:?}"),
+            Outcome::Policy => format!("{family} Policy"),
+            Outcome::Unattributed(_) => "no rule".to_owned(),
+        }
+    }
+}
+
 /// Compares packet by packet, whatever the order.
 pub fn differences(expected: &Drops, seen: &Drops) -> Vec<Difference> {
     let packets: BTreeSet<PacketKey> = expected.keys().chain(seen.keys()).copied().collect();

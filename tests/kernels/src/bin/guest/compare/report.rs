@@ -102,19 +102,19 @@ impl Counts {
 
 /// Prints a difference with the packet and the texts of the rules.
 pub fn print_difference(difference: &Difference, plan: &Plan, rules: &Rules) {
-    println!("DIFFERS: {}", difference.packet);
+    println!("  {}", difference.packet);
     let sent = plan.packets.iter().find(|p| p.tag == difference.packet.tag);
     if let Some(sent) = sent {
-        println!("  sent: {sent:?}");
+        println!("    sent: {sent:?}");
     }
     let lists = [("expected", &difference.missing), ("nfscope", &difference.extra)];
     for (who, decisions) in lists {
         for decision in decisions {
             let text = rule(&difference.packet, decision, rules).map(|k| k.rule.text.as_str());
-            println!("  {who}: {decision}: {}", text.unwrap_or("-"));
+            println!("    {who}: {decision}: {}", text.unwrap_or("-"));
         }
         if decisions.is_empty() {
-            println!("  {who}: nothing else");
+            println!("    {who}: nothing else");
         }
     }
 }

@@ -5,7 +5,7 @@ mod nfscope;
 mod run;
 
 use crate::compare::{
-    Drops, Falsification, compare_counters, count, differences, print_difference,
+    Difference, Drops, Falsification, compare_counters, count, differences, print_difference,
 };
 use crate::generate::Plan;
 use crate::generate::slot::refused;
@@ -13,12 +13,13 @@ use crate::oracle::Rules;
 use crate::traffic::world;
 use anyhow::{Context, Result, bail, ensure};
 use run::{NfscopeCommand, Witnessed};
+use std::collections::BTreeMap;
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Differences that are printed in full.
-const SHOWN: usize = 20;
+/// Differences of a kind that are printed in full.
+const SHOWN: usize = 2;
 
 /// Compares nfscope with the kernel's trace, for random rules and packets
 #[derive(clap::Args, Clone)]
@@ -130,16 +131,28 @@ impl Check<'_> {
         let counters = compare_counters(expected, &run.rules);
         self.problems.extend(counters.into_iter().map(|c| format!("{name} run: {c}")));
         let Some(seen) = &run.nfscope else { return };
-        if self.falsify {
-            self.falsified(name, expected, seen);
+        self.problems.extend(seen.lost.iter().map(|lost| format!("{name} run: {lost:?}")));
+        if seen.astray > 0 {
+            let count = seen.astray;
+            self.problems.push(format!("{name} run: {count} drops in no or another namespace"));
         }
-        self.compare(name, expected, seen, &run.rules);
+        let same = self.compare(name, expected, &seen.drops, &run.rules);
+        if self.falsify && same {
+            self.falsified(name, expected, &seen.drops);
+        }
     }
 
-    fn compare(&mut self, name: &str, expected: &Drops, seen: &Drops, rules: &Rules) {
+    /// Prints how nfscope's drops differ from the oracle's; true if they do
+    /// not.
+    fn compare(&mut self, name: &str, expected: &Drops, seen: &Drops, rules: &Rules) -> bool {
         let differing = differences(expected, seen);
-        for difference in differing.iter().take(SHOWN) {
-            print_difference(difference, self.plan, rules);
+        let mut classes: BTreeMap<String, Vec<&Difference>> = BTreeMap::new();
+        for difference in &differing {
+            classes.entry(difference.class()).or_default().push(difference);
+        }
+        for (class, members) in classes {
+            println!("DIFFERS: {} packets: {class}", members.len());
+            members.iter().take(SHOWN).for_each(|d| print_difference(d, self.plan, rules));
         }
         let total = |drops: &Drops| drops.values().map(Vec::len).sum::<usize>();
         println!(
@@ -151,6 +164,7 @@ impl Check<'_> {
         if !differing.is_empty() {
             self.problems.push(format!("{name} run: {} packets differ", differing.len()));
         }
+        differing.is_empty()
     }
 
     /// Each way to spoil what nfscope said must be found.

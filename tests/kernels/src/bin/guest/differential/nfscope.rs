@@ -3,7 +3,7 @@
 use crate::compare::{Decision, Drops, Outcome, PacketKey};
 use crate::generate::place::Node;
 use anyhow::{Context, Result, bail, ensure};
-use nfscope_event::{Cause, Drop, Event, Packet};
+use nfscope_event::{Cause, Drop, Event, Lost, Packet};
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
 use std::net::IpAddr;
@@ -86,23 +86,37 @@ fn read_events(lines: impl BufRead) -> Result<Vec<Event>> {
     lines.lines().map(parse).collect()
 }
 
-/// The netfilter drops among the events of the given namespaces. A loss is an
-/// error, as is a rule that is named without a chain.
-pub fn drops(events: &[Event], nodes: &HashMap<u32, Node>) -> Result<Drops> {
-    let mut drops = Drops::new();
+/// What nfscope saw in the test's namespaces.
+#[derive(Default)]
+pub struct Seen {
+    /// The drops by netfilter.
+    pub drops: Drops,
+    /// The losses that it admits.
+    pub lost: Vec<Lost>,
+    /// How many drops of the test's packets it puts into no namespace of the
+    /// test.
+    pub astray: usize,
+}
+
+/// Sorts events: those of `nodes`, which are namespaces by inode number.
+pub fn seen(events: Vec<Event>, nodes: &HashMap<u32, Node>) -> Seen {
+    let mut seen = Seen::default();
     for event in events {
         match event {
-            Event::Notice(notice) => eprintln!("nfscope says: {}", notice.text),
-            Event::Lost(lost) => bail!("nfscope lost events: {lost:?}"),
+            Event::Notice(notice) => println!("nfscope says: {}", notice.text),
+            Event::Lost(lost) => seen.lost.push(lost),
             Event::Drop(drop) => {
-                let Some(node) = nodes.get(&drop.netns.inode) else { continue };
-                let Some(decision) = decision(drop) else { continue };
-                let packet = PacketKey::new(*node, addresses(&drop.packet));
-                drops.entry(packet).or_default().push(decision);
+                let Some(decision) = decision(&drop) else { continue };
+                let packet = |node| PacketKey::new(node, addresses(&drop.packet));
+                match nodes.get(&drop.netns.inode) {
+                    Some(node) => seen.drops.entry(packet(*node)).or_default().push(decision),
+                    // Addresses of the test, in whatever namespace.
+                    None => seen.astray += usize::from(packet(Node::Sender).tag != 0),
+                }
             }
         }
     }
-    Ok(drops)
+    seen
 }
 
 /// What nfscope says of a drop by netfilter; None for any other.

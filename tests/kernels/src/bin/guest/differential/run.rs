@@ -1,6 +1,6 @@
 //! One run: fresh namespaces, the plan's rules and packets, the witnesses.
 
-use super::nfscope::{self, Nfscope};
+use super::nfscope::{self, Nfscope, Seen};
 use crate::compare::Drops;
 use crate::generate::Plan;
 use crate::generate::place::Node;
@@ -33,7 +33,7 @@ pub struct Witnessed {
     /// The kernel's trace messages, if they were asked for.
     pub oracle: Option<Drops>,
     /// nfscope's events, if it ran.
-    pub nfscope: Option<Drops>,
+    pub nfscope: Option<Seen>,
 }
 
 /// Runs the plan; `trace` turns the kernel's trace messages on.
@@ -65,7 +65,9 @@ pub fn run(
     if messages.is_none() {
         thread::sleep(SETTLE);
     }
+    let settled = started.elapsed();
     let events = nfscope.map(Nfscope::finish).transpose()?;
+    let ended = started.elapsed();
 
     let mut rules = Rules::default();
     for node in Node::ALL {
@@ -81,12 +83,13 @@ pub fn run(
         Ok(drops)
     };
     let oracle = messages.map(decide).transpose()?;
-    let nfscope = events.map(|events| nfscope::drops(&events, &nodes)).transpose()?;
+    let nfscope = events.map(|events| nfscope::seen(events, &nodes));
     println!(
-        "{name} run: ready in {:.1} s, sent in {:.1} s, {count} trace messages, done in {:.1} s",
-        ready.as_secs_f32(),
-        (sent - ready).as_secs_f32(),
-        started.elapsed().as_secs_f32(),
+        "{name} run: ready in {ready:.1?}, packets sent in {:.1?}, {count} trace messages, \
+         nfscope ended in {:.1?}, all in {:.1?}",
+        sent - ready,
+        ended - settled,
+        started.elapsed(),
     );
     Ok(Witnessed { rules, oracle, nfscope })
 }

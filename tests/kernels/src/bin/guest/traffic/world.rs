@@ -63,7 +63,9 @@ const ROUTES: [(Node, &str, &str, Option<&str>, &str); 11] = [
 ];
 
 /// Settings of every namespace: no rate limits, no noise, any source address.
-const SETTINGS: [(&str, &str); 7] = [
+const SETTINGS: [(&str, &str); 9] = [
+    ("ipv6/conf/all/disable_ipv6", "0"),
+    ("ipv6/conf/default/disable_ipv6", "0"),
     ("ipv4/icmp_ratemask", "0"),
     ("ipv6/icmp/ratemask", "0"),
     ("ipv4/conf/all/rp_filter", "0"),
