@@ -7,7 +7,7 @@ use std::io;
 #[non_exhaustive]
 pub enum Error {
     /// A system call on the socket failed.
-    #[error("cannot {action} a netfilter netlink socket: {source}")]
+    #[error("cannot {action} a netfilter netlink socket: {source}{}", hint(source))]
     Socket {
         /// What was tried: `open`, `bind`, `send to`, ….
         action: &'static str,
@@ -15,7 +15,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The kernel answered a request with an error.
-    #[error("the kernel refused to {request}: {source}")]
+    #[error("the kernel refused to {request}: {source}{}", hint(source))]
     Refused {
         /// What was asked for, `list rules`, `create table x`.
         request: String,
@@ -51,5 +51,14 @@ impl Error {
 
     pub(crate) fn last(action: &'static str) -> Self {
         Self::Socket { action, source: io::Error::last_os_error() }
+    }
+}
+
+/// What to do about an error.
+fn hint(error: &io::Error) -> &'static str {
+    match error.raw_os_error() {
+        Some(libc::EPERM | libc::EACCES) => "; this needs CAP_NET_ADMIN (sudo)",
+        Some(libc::EPROTONOSUPPORT) => "; this kernel lacks CONFIG_NETFILTER_NETLINK",
+        _ => "",
     }
 }

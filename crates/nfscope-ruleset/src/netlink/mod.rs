@@ -20,3 +20,6 @@ pub use monitor::{Change, Monitor};
 pub use objects::{ChainInfo, Hook, RuleInfo, SetInfo, TableInfo};
 pub use socket::Socket;
 pub use verdict::Verdict;
+
+#[cfg(test)]
+mod decode_tests;

@@ -126,7 +126,8 @@ impl RulesetCache {
     }
 
     /// Waits until an answer may have changed, at most `timeout`. Says
-    /// whether that is so.
+    /// whether that is so. [`Lookup::Pending`] also becomes
+    /// [`Lookup::Unknown`] by time alone, so ask again after some 50 ms.
     pub fn wait(&self, timeout: Duration) -> bool {
         self.signal.wait(timeout)
     }

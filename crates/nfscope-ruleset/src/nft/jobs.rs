@@ -6,7 +6,7 @@ use std::path::Path;
 use nfscope_event::Family;
 
 use super::iptables;
-use super::listing;
+use super::listing::{self, Listing};
 use super::program::{self, Running};
 use super::shared::Shared;
 use super::texts::{ChainToList, MapToList};
@@ -18,6 +18,9 @@ const FEW_CHAINS: usize = 4;
 const DEADLINE_NS: u64 = 120_000_000_000;
 /// How often saving a table for iptables is tried while the ruleset changes.
 const IPTABLES_TRIES: u32 = 5;
+
+/// How many texts are taken before askers get their turn.
+const AT_ONCE: usize = 500;
 
 /// Something a program is asked for.
 #[derive(Debug)]
@@ -141,36 +144,27 @@ impl Jobs {
         let listing = |output: Option<String>| output.map(|text| listing::parse(&text, known));
         match kind {
             Kind::Ruleset => {
-                let listing = listing(output);
-                let mut state = shared.state();
-                self.listed_all |= listing.is_some();
-                if let Some(listing) = listing {
-                    state.store.take_listing(listing, None);
+                if let Some(listing) = listing(output) {
+                    self.listed_all = true;
+                    take_listing(shared, listing, None);
                 }
+                let mut state = shared.state();
                 state.store.listed(started, None);
                 state.store.listed_maps(started, None);
             }
             Kind::Chain(chain) => {
-                let listing = listing(output);
-                let mut state = shared.state();
-                // Listings of a chain do not tell the table's handle: it must
-                // have been the same table before and after.
-                let family = listing::family_of(chain.family);
-                let same = family.and_then(|f| state.store.table_handle(f, &chain.table));
-                if let Some(listing) = listing.filter(|_| same == Some(chain.table_handle)) {
-                    state.store.take_listing(listing, Some(chain.table_handle));
+                if let Some(listing) = listing(output) {
+                    let table = (chain.family, chain.table.as_str(), chain.table_handle);
+                    take_listing(shared, listing, Some(table));
                 }
-                state.store.listed(started, Some(&chain));
+                shared.state().store.listed(started, Some(&chain));
             }
             Kind::Map(map) => {
-                let listing = listing(output);
-                let mut state = shared.state();
-                let family = listing::family_of(map.family);
-                let same = family.and_then(|f| state.store.table_handle(f, &map.table));
-                if let Some(listing) = listing.filter(|_| same == Some(map.table_handle)) {
-                    state.store.take_listing(listing, Some(map.table_handle));
+                if let Some(listing) = listing(output) {
+                    let table = (map.family, map.table.as_str(), map.table_handle);
+                    take_listing(shared, listing, Some(table));
                 }
-                state.store.listed_maps(started, Some(&map));
+                shared.state().store.listed_maps(started, Some(&map));
             }
             Kind::Iptables(moment) => {
                 let changed = socket.generation()? != moment.generation;
@@ -185,5 +179,26 @@ impl Jobs {
             }
         }
         Ok(())
+    }
+}
+
+/// Takes a listing; `table` is its one table (family, name, handle) where the
+/// listing does not tell the handle: that must still be the same one.
+fn take_listing(shared: &Shared, listing: Listing, table: Option<(&str, &str, u64)>) {
+    let only = table.and_then(|(family, name, handle)| {
+        let live = shared.state().store.table_handle(listing::family_of(family)?, name);
+        live.filter(|live| *live == handle)
+    });
+    for listed in listing.tables {
+        let Some(handle) = listed.handle.or(only) else { continue };
+        for rules in listed.rules.chunks(AT_ONCE) {
+            let mut state = shared.state();
+            for rule in rules {
+                state.store.take_text(handle, &rule.chain, rule.handle, &rule.text);
+            }
+        }
+        for map in listed.verdict_maps {
+            shared.state().store.take_map(handle, map);
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
@@ -40,6 +41,8 @@ impl Running {
     pub(crate) fn start(program: &Path, arguments: &[&str]) -> io::Result<Self> {
         let mut command = Command::new(program);
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        // Ctrl-C at the terminal is for nfscope, which still wants answers.
+        command.process_group(0);
         sys::die_with_parent(&mut command);
         let mut child = command.spawn()?;
         let Some(stdout) = child.stdout.take() else {

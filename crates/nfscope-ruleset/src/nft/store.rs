@@ -64,6 +64,8 @@ pub(crate) struct Store {
     pub(super) instances: Vec<Instance>,
     /// Table and rule handles, oldest deletion first.
     deleted_rules: VecDeque<(u64, u64)>,
+    /// Rules that went before their text came, and when.
+    pub(super) gone_textless: VecDeque<(u64, (u64, u64))>,
     /// Texts to be got, by table and rule handle.
     pub(super) wanted: BTreeMap<(u64, u64), Wanted>,
     /// Up to then every change is in here (monotonic ns); 0: not yet loaded.
@@ -120,7 +122,7 @@ impl Store {
             gone.extend(entries.map(|(handle, _)| (instance.handle, *handle)));
         }
         for (table, rule) in gone {
-            self.delete_rule(table, rule);
+            self.delete_rule(table, rule, now);
         }
         for chain in snapshot.chains {
             self.new_chain(chain);
@@ -146,7 +148,7 @@ impl Store {
                 instance.deleted = Some(now);
                 let handles: Vec<u64> = instance.rules.keys().copied().collect();
                 for handle in handles {
-                    self.delete_rule(table.handle, handle);
+                    self.delete_rule(table.handle, handle, now);
                 }
                 self.forget();
             }
@@ -157,7 +159,7 @@ impl Store {
             Change::DeletedRule(rule) => {
                 if let Some(instance) = self.live(rule.family, &rule.table) {
                     let table = instance.handle;
-                    self.delete_rule(table, rule.handle);
+                    self.delete_rule(table, rule.handle, now);
                     self.forget();
                 }
             }
@@ -256,13 +258,16 @@ impl Store {
         }
     }
 
-    fn delete_rule(&mut self, table: u64, rule: u64) {
+    fn delete_rule(&mut self, table: u64, rule: u64, now: u64) {
         let instance = self.instances.iter_mut().find(|instance| instance.handle == table);
         let Some(entry) = instance.and_then(|i| i.rules.get_mut(&rule)) else { return };
         if !entry.rule.deleted {
             Arc::make_mut(&mut entry.rule).deleted = true;
             entry.iptables_wanted = false;
             self.deleted_rules.push_back((table, rule));
+            if self.wanted.contains_key(&(table, rule)) {
+                self.gone_textless.push_back((now, (table, rule)));
+            }
         }
     }
 
@@ -288,3 +293,7 @@ impl Store {
         });
     }
 }
+
+#[cfg(test)]
+#[path = "store_tests.rs"]
+mod tests;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use nfscope_event::Family;
 
 use super::iptables;
-use super::listing::Listing;
+use super::listing::ListedMap;
 use super::store::{Instance, Store};
 
 /// How often a text is asked for before it is given up.
@@ -66,18 +66,10 @@ impl Store {
         true
     }
 
-    /// Takes a listing; `table` is the handle of its one table where the
-    /// listing does not tell.
-    pub(crate) fn take_listing(&mut self, listing: Listing, table: Option<u64>) {
-        for listed in listing.tables {
-            let Some(handle) = listed.handle.or(table) else { continue };
-            for rule in listed.rules {
-                self.take_text(handle, &rule.chain, rule.handle, &rule.text);
-            }
-            let instance = self.instances.iter_mut().find(|i| i.handle == handle);
-            let Some(instance) = instance else { continue };
-            let maps = listed.verdict_maps.into_iter().map(|map| (map.name, map.elements));
-            instance.elements.extend(maps);
+    /// Takes the elements of a verdict map.
+    pub(crate) fn take_map(&mut self, table: u64, map: ListedMap) {
+        if let Some(instance) = self.instances.iter_mut().find(|i| i.handle == table) {
+            instance.elements.insert(map.name, map.elements);
         }
     }
 
@@ -149,12 +141,13 @@ impl Store {
 
     /// Gives up the texts of rules that have long gone.
     pub(crate) fn give_up_gone(&mut self, now: u64) {
-        let instances = &self.instances;
-        self.wanted.retain(|(table, rule), wanted| {
-            let instance = instances.iter().find(|i| i.handle == *table);
-            let entry = instance.and_then(|instance| instance.rules.get(rule));
-            entry.is_some_and(|e| !e.rule.deleted || wanted.since + GONE_NS > now)
-        });
+        while let Some((since, rule)) = self.gone_textless.front() {
+            if since + GONE_NS > now {
+                break;
+            }
+            self.wanted.remove(rule);
+            self.gone_textless.pop_front();
+        }
     }
 
     /// A table with rules whose iptables-nft line is to be looked up.

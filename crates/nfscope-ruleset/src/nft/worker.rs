@@ -72,6 +72,8 @@ struct Worker {
     generation: u32,
     /// The ruleset must be read anew.
     reload: bool,
+    /// Something has changed that askers may wait for.
+    news: bool,
     /// All changes up to then were read.
     drained: u64,
     texts: Option<Running>,
@@ -108,6 +110,7 @@ pub(crate) fn run(
         changes_earliest: 0,
         generation: 0,
         reload: true,
+        news: false,
         drained: 0,
         texts: None,
         texts_started: 0,
@@ -162,7 +165,9 @@ impl Worker {
         self.read_changes(earliest)?;
         self.read_texts();
         self.start_programs()?;
-        self.shared.signal.notify();
+        if std::mem::take(&mut self.news) {
+            self.shared.signal.notify();
+        }
         Ok(())
     }
 
@@ -189,6 +194,7 @@ impl Worker {
                 Ok(snapshot) => {
                     self.generation = snapshot.generation;
                     self.reload = false;
+                    self.news = true;
                     self.shared.state().store.replace(snapshot, now);
                 }
                 // It changes faster than it can be read: try again soon.
@@ -205,6 +211,7 @@ impl Worker {
             // What was read as a whole already holds older transactions.
             if id.wrapping_sub(self.generation) as i32 > 0 {
                 self.generation = *id;
+                self.news = true;
                 transaction.into_iter().for_each(|c| state.store.apply(c, earliest, now));
             }
         }
@@ -221,10 +228,13 @@ impl Worker {
         let store = &mut state.store;
         self.early.retain(|early| {
             let taken = store.take_text(early.table, &early.chain, early.handle, &early.text);
+            self.news |= taken;
             !taken && now.saturating_sub(early.since) < EARLY_NS
         });
         let Some(texts) = &mut self.texts else { return };
-        for line in texts.take_lines().lines() {
+        let lines = texts.take_lines();
+        self.news |= !lines.is_empty();
+        for line in lines.lines() {
             let known = |family, table: &str, handle| store.has_rule(family, table, handle);
             match self.announcements.line(line, known) {
                 Some(Announcement::Table(family, name, handle)) => {
@@ -269,6 +279,7 @@ impl Worker {
         started: u64,
         output: Option<String>,
     ) -> Result<(), Ended> {
+        self.news = true;
         let first = self.not_before == 0;
         self.jobs.take(kind, output, started, &self.shared, &mut self.socket)?;
         let now = monotonic_ns();
