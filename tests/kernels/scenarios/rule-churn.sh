@@ -11,9 +11,10 @@ EOF
 nfscope_start
 handles=()
 for round in 0 1 2 3 4 5 6 7; do
-    echo=$(within server nft -a -e add rule inet filter input udp dport 10000 drop \
+    added=$(within server nft -a -e add rule inet filter input udp dport 10000 drop \
         comment "\"round $round\"")
-    handles+=("${echo##*# handle }")
+    [[ $added =~ '# handle '([0-9]+) ]]
+    handles+=("${BASH_REMATCH[1]}")
     send client udp 10.0.0.2:10000
     within server nft delete rule inet filter input handle "${handles[round]}"
 done
