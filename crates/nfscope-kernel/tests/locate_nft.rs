@@ -53,6 +53,7 @@ fn linux_5_10() {
             "CONTINUE  +0x2f0  split: +0x2f5, +0x361  rule=rbx pkt=r15 regs=sp+0x48 verdict=sp+0x48 chain=[sp+0x0] basechain=[sp+0x10]",
             "VERDICT   +0x3ba  split: +0x3bf, +0x41e  rule=rbx pkt=r15 regs=sp+0x48 verdict=sp+0x48 chain=[sp+0x0] basechain=[sp+0x10]",
             "drops     none: this kernel frees a dropped packet outside nft_do_chain",
+            "POLICY    +0x4de  pkt=r15 basechain=rax",
             "eval      rule=rbx at the entry of every expression (11 calls agree)",
         ],
     );
@@ -68,6 +69,7 @@ fn linux_6_1() {
             "CONTINUE  +0x3a9  split: +0x3ab, +0x3b0  rule=r13 pkt=r14 regs=sp+0x48 verdict=sp+0x48 chain=[sp+0x0] basechain=[sp+0x10]",
             "VERDICT   +0x212  split: +0x217, +0x414  rule=r13 pkt=r14 regs=sp+0x48 verdict=sp+0x48 chain=[sp+0x0] basechain=[sp+0x10]",
             "drops     none: this kernel frees a dropped packet outside nft_do_chain",
+            "POLICY    +0x564  +0x578  pkt=r14 basechain=rbp",
             "eval      rule=r13 at the entry of every expression (12 calls agree)",
         ],
     );
@@ -83,6 +85,7 @@ fn linux_6_12() {
             "VERDICT   +0x16a  split: +0x16f, +0x3d9  rule=r14 pkt=rbp regs=sp+0x20 verdict=sp+0x20 basechain=[sp+0x0]",
             "rule drop +0x3fe  returns +0x40e  rule=r14 pkt=rbp regs=sp+0x20 basechain=[sp+0x0]",
             "policy    +0x5bc  returns +0x5cc  rule=r14 pkt=rbp regs=sp+0x20 basechain=[sp+0x0]",
+            "POLICY    +0x5b0  pkt=rbp basechain=rax",
             "eval      rule=r14 at the entry of every expression (15 calls agree)",
         ],
     );
@@ -99,6 +102,7 @@ fn linux_6_18() {
             "VERDICT   +0x17a  split: +0x17f, +0x411  rule=r13 pkt=rbp regs=sp+0x38 verdict=sp+0x38 basechain=[sp+0x0]",
             "rule drop +0x436  returns +0x446  rule=r13 pkt=rbp regs=sp+0x38 basechain=[sp+0x0]",
             "policy    +0x605  returns +0x615  rule=r13 pkt=rbp regs=sp+0x38 basechain=[sp+0x0]",
+            "POLICY    +0x5f9  pkt=rbp basechain=rax",
             "eval      rule=r13 at the entry of every expression (15 calls agree)",
         ],
     );
@@ -116,6 +120,7 @@ fn linux_7_2() {
             "rule drop +0x4b4  returns +0x4c3  rule=r14 pkt=r15 regs=sp+0x30 basechain=rbp",
             "other     +0x664  returns +0x673  rule=r14 pkt=r15 regs=sp+0x30 basechain=rbp",
             "policy    +0x73c  returns +0x74b  rule=r14 pkt=r15 regs=sp+0x30 basechain=rbp",
+            "POLICY    +0x730  pkt=r15 basechain=rbp",
             "eval      rule=r14 basechain=rbp at the entry of every expression (15 calls agree)",
         ],
     );
@@ -131,6 +136,7 @@ fn linux_6_12_arm64() {
             "CONTINUE  +0x2e0  split: +0x2e4, +0x2e8  rule=x22 pkt=x20 regs=sp+0x28 verdict=sp+0x28 basechain=[sp+0x0]",
             "VERDICT   +0x190  split: +0x194, +0x324  rule=x22 pkt=x20 regs=sp+0x28 verdict=sp+0x28 basechain=[sp+0x0]",
             "drop      +0x344  returns +0x354  rule=x22 pkt=x20 regs=sp+0x28 basechain=[sp+0x0]",
+            "POLICY    +0x440  pkt=x20 basechain=x0",
             "eval      rule=x22 at the entry of every expression (1 calls agree)",
         ],
     );

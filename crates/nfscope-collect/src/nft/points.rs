@@ -24,9 +24,10 @@ pub fn points_setup(nft: NftOffsets, found: &NftPoints) -> Result<Setup, String>
     let drops = found.drops.as_ref().map_err(ToString::to_string)?;
     let freed_after_return = drops.is_empty();
     if freed_after_return {
-        return Err("this kernel frees dropped packets outside nft_do_chain".into());
+        every_verdict(found, &mut points, &mut probes)?;
+    } else {
+        only_drops(found, &mut points, &mut probes)?;
     }
-    only_drops(found, &mut points, &mut probes)?;
     if let Some(entry) = &found.eval_entry {
         points.eval = PointValues {
             rule: register(entry.rule),
@@ -82,6 +83,37 @@ fn only_drops(
     let complete = points.rule_drop.rule != ValueAt::None
         && (either || points.policy_drop.pkt != ValueAt::None);
     complete.then_some(()).ok_or_else(|| "not every place where a drop is made was found".into())
+}
+
+/// Where the caller frees: every verdict and every policy decision.
+fn every_verdict(
+    found: &NftPoints,
+    points: &mut Points,
+    probes: &mut Vec<Probe>,
+) -> Result<(), String> {
+    let verdict = found.verdict.as_ref().map_err(ToString::to_string)?;
+    let policy = found.policy.as_ref().map_err(ToString::to_string)?;
+    let (chain, chain_is_base) = match (verdict.holds.chain, verdict.holds.basechain) {
+        (Some(chain), _) => (chain, false),
+        (None, Some(base)) => (base, true),
+        (None, None) => return Err("where the chain is at a verdict is not known".into()),
+    };
+    points.verdict = PointValues {
+        rule: value(verdict.holds.rule),
+        pkt: value(verdict.holds.pkt),
+        regs: value(verdict.holds.regs),
+        chain: value(chain),
+        chain_is_base,
+    };
+    points.policy = PointValues {
+        pkt: value(policy.pkt),
+        chain: value(policy.basechain),
+        chain_is_base: true,
+        ..PointValues::default()
+    };
+    probes.extend(verdict.probes.iter().map(|offset| probe("at_verdict", *offset)));
+    probes.extend(policy.probes.iter().map(|offset| probe("at_policy", *offset)));
+    Ok(())
 }
 
 fn value(loc: Loc) -> ValueAt {

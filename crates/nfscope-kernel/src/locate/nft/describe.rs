@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{DropCause, Holds, How, NftPoints, Point, Refusal};
+use super::{DropCause, Holds, How, NftPoints, Point, PolicyPoint, Refusal};
 
 impl fmt::Display for NftPoints {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -36,6 +36,16 @@ impl fmt::Display for NftPoints {
                     }
                 }
             }
+        }
+        match &self.policy {
+            Ok(PolicyPoint { probes, pkt, basechain }) => {
+                write!(f, "POLICY    ")?;
+                for probe in probes {
+                    write!(f, "+{probe:<#6x} ")?;
+                }
+                writeln!(f, "pkt={pkt} basechain={basechain}")?;
+            }
+            Err(refusal) => writeln!(f, "POLICY    refused: {refusal}")?,
         }
         match &self.eval_entry {
             Some(entry) => {

@@ -11,6 +11,7 @@ mod describe;
 mod drops;
 mod evals;
 mod outcomes;
+mod policy;
 mod running;
 mod view;
 
@@ -26,7 +27,8 @@ use crate::text::FunctionText;
 
 pub use drops::{DropCause, DropPoint};
 pub use evals::EvalEntry;
-pub use running::{Located, RunningError};
+pub use policy::PolicyPoint;
+pub use running::{CodeOrigin, Located, RunningError};
 
 use view::View;
 
@@ -134,6 +136,9 @@ pub struct NftPoints {
     /// caller (until about 6.6).
     #[serde(serialize_with = "or_reason")]
     pub drops: Result<Vec<DropPoint>, Refusal>,
+    /// Where a base chain's policy is looked up.
+    #[serde(serialize_with = "or_reason")]
+    pub policy: Result<PolicyPoint, Refusal>,
     /// Where the eval functions' entries find the rule.
     pub eval_entry: Option<EvalEntry>,
     /// Number of calls of eval functions that agreed.
@@ -181,6 +186,7 @@ pub fn locate(
         matched,
         verdict: outcomes::verdict(&view, &sites),
         drops: drops::find(&view, &sites),
+        policy: policy::find(&view),
         eval_entry,
         eval_calls: evals.calls.len(),
     })
