@@ -1,4 +1,5 @@
-//! Where events go: text for people, JSON Lines for programs, a summary.
+//! Where events go: text for people, JSON Lines for programs, pcapng files, a
+//! summary.
 
 mod cause_text;
 mod clock;
@@ -6,6 +7,7 @@ mod color;
 mod escape;
 mod json;
 mod packet_text;
+pub mod pcapng;
 mod summary;
 mod text;
 

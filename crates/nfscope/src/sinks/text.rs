@@ -196,7 +196,7 @@ impl<W: Write> Sink for Text<W> {
 }
 
 /// What was lost, why, and what helps.
-fn loss(lost: &Lost) -> String {
+pub(super) fn loss(lost: &Lost) -> String {
     let count = lost.count;
     let events = if count == 1 { "event" } else { "events" };
     match lost.place {
