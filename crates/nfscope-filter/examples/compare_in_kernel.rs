@@ -18,7 +18,7 @@ use nfscope_filter::{ClassicInsn, FRAME_CAPACITY, classic, patch, translate};
 mod common;
 
 use common::Random;
-use common::expressions::{EXPRESSIONS, generated};
+use common::expressions::{EXPRESSIONS, generated, long};
 use common::packets::{Kind, Packet, packet};
 use common::programs::program;
 
@@ -40,7 +40,8 @@ fn main() -> Outcome<()> {
     let [any, sane] = sets;
     let (any, sane) = (any?, sane?);
     let mut filters: Vec<(String, Vec<ClassicInsn>)> = Vec::new();
-    let extra = generated(&mut random, combinations);
+    let mut extra = generated(&mut random, combinations);
+    extra.push(long());
     for expression in EXPRESSIONS.iter().map(|e| (*e).to_string()).chain(extra) {
         let program = classic(&expression)?;
         filters.push((expression, program));

@@ -34,11 +34,12 @@
 //!    on a tunnel) have one.
 //! 2. If [`Compiled::wants_vlan_tag`] and the packet carries an offloaded VLAN tag:
 //!    the tag as on the wire, between the MAC addresses and the Ethernet type, that
-//!    is the tag's protocol, its control information, then the Ethernet type. (A
-//!    tag that is still inside the packet needs no care: the Ethernet type is then
-//!    a VLAN's and the tag is the first thing behind the 14 bytes.)
+//!    is the tag's protocol, its control information, then the Ethernet type.
 //! 3. The packet from behind the link header on: [`Compiled::bytes_needed`] bytes
-//!    of frame in all, less at the end of the packet or of its linear part.
+//!    of frame in all, less at the end of the packet or of its linear part. That
+//!    is from the network header on, but from `mac_header + 14` if the Ethernet
+//!    type is a VLAN's: a tag that was already pushed into the packet stands
+//!    between the two.
 //!
 //! # What matches
 //!

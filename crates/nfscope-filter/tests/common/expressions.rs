@@ -192,6 +192,13 @@ const PIECES: &[&str] = &[
     "ip6 multicast",
 ];
 
+/// A filter such as scripts make: a hundred hosts and twenty ports.
+pub fn long() -> String {
+    let hosts: Vec<String> = (1..=100).map(|n| format!("host 10.0.{n}.1")).collect();
+    let ports: Vec<String> = (1..=20).map(|n| format!("port {}", n * 50)).collect();
+    format!("({} or host 10.0.0.1) and ({})", hosts.join(" or "), ports.join(" or "))
+}
+
 /// `count` random combinations that libpcap accepts (it refuses some as never true).
 pub fn generated(random: &mut Random, count: usize) -> Vec<String> {
     let mut found = Vec::new();
