@@ -52,15 +52,19 @@ fn the_stub_becomes_the_filter_and_nothing_else_changes() {
 
 #[test]
 fn the_caller_passes_all_arguments() {
-    // r1, r2 and r3 are set before the call (opcode 0x85, source register 1).
+    // Between the calls of the helper and of the stub (opcode 0x85, source register
+    // 1) r1, r2 and r3 are written by loads or arithmetic.
     let run = code(object(), "run");
     let insns: Vec<&[u8]> = run.chunks(8).collect();
-    let call = insns
-        .iter()
-        .position(|insn| insn[0] == 0x85 && insn[1] >> 4 == 1)
-        .expect("a call of the stub");
+    let calls: Vec<usize> = (0..insns.len()).filter(|at| insns[*at][0] == 0x85).collect();
+    let [helper, stub] = calls[..] else {
+        panic!("two calls: {insns:02x?}");
+    };
+    assert_eq!(insns[stub][1] >> 4, 1, "{insns:02x?}");
     for register in 1..=3 {
-        let set = insns[..call].iter().rev().take(4).any(|insn| insn[1] & 0xf == register);
+        let set = insns[helper + 1..stub]
+            .iter()
+            .any(|insn| matches!(insn[0] & 7, 0 | 1 | 4 | 7) && insn[1] & 0xf == register);
         assert!(set, "r{register} is not set before the call: {insns:02x?}");
     }
 }
