@@ -3,6 +3,34 @@
 //! * [`netlink`]: nfnetlink sockets, messages and errors; building scratch
 //!   tables, reading trace messages, watching ruleset changes.
 //! * [`netns`]: network namespaces by inode: their names, entering them.
+//! * [`nft`]: rule handle to text, per namespace, current through changes.
+//!
+//! A rule's text for an event that names its handle:
+//!
+//! ```no_run
+//! use std::time::Duration;
+//!
+//! use nfscope_event::Family;
+//! use nfscope_ruleset::nft::{Lookup, Options, RuleQuery, RulesetCache};
+//!
+//! let cache = RulesetCache::new(Options::default());
+//! let namespace = 4026531840;
+//! cache.watch(namespace);
+//! let query = RuleQuery {
+//!     family: Family::Inet,
+//!     table: "filter",
+//!     table_handle: None,
+//!     handle: 7,
+//!     at: nfscope_ruleset::monotonic_ns(),
+//! };
+//! let rule = loop {
+//!     match cache.rule(namespace, &query) {
+//!         Lookup::Known(rule) => break Some(rule),
+//!         Lookup::Unknown => break None,
+//!         Lookup::Pending => cache.wait(Duration::from_millis(50)),
+//!     };
+//! };
+//! ```
 
 pub mod netlink;
 pub mod netns;

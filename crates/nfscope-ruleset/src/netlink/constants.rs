@@ -2,7 +2,6 @@
 //!
 //! From `include/uapi/linux/netfilter/nfnetlink.h` and
 //! `include/uapi/linux/netfilter/nf_tables.h`; fixed for all kernels.
-#![allow(missing_docs, reason = "the names are the kernel's own")]
 
 pub const NFNL_SUBSYS_NFTABLES: u16 = 10;
 pub const NFNL_MSG_BATCH_BEGIN: u16 = 16;

@@ -187,9 +187,11 @@ impl RulesetCache {
         let mut namespaces = self.lock();
         // An event from before the end of a namespace means the one that
         // ended, though another may have its number by now.
+        let watched = namespaces.watched.contains_key(&inode);
         let then = namespaces.gone.iter().rev().find(|shared| {
             let ended = shared.state().ended.as_ref().map(|(ended, _)| *ended);
-            shared.inode == inode && at.zip(ended).is_none_or(|(at, ended)| at <= ended)
+            let meant = at.zip(ended).map_or(!watched, |(at, ended)| at <= ended);
+            shared.inode == inode && meant
         });
         if let Some(shared) = then.cloned() {
             drop(namespaces);

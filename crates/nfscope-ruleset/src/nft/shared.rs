@@ -1,5 +1,6 @@
 //! What a namespace's worker and the askers share.
 
+use std::collections::HashSet;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -7,6 +8,9 @@ use std::time::Duration;
 
 use super::store::Store;
 use crate::netns::Inode;
+
+/// More sentences than this nobody reads.
+const MOST_NOTICES: usize = 100;
 
 /// Tells askers that something has changed, and collects notices.
 #[derive(Debug, Default)]
@@ -19,6 +23,8 @@ pub(crate) struct Signal {
 struct SignalState {
     count: u64,
     notices: Vec<String>,
+    /// What was said already.
+    said: HashSet<String>,
 }
 
 impl Signal {
@@ -38,9 +44,12 @@ impl Signal {
         !result.timed_out()
     }
 
-    /// Leaves a sentence for the user.
+    /// Leaves a sentence for the user, once.
     pub(crate) fn notice(&self, text: String) {
-        lock(&self.state).notices.push(text);
+        let mut state = lock(&self.state);
+        if state.said.len() < MOST_NOTICES && state.said.insert(text.clone()) {
+            state.notices.push(text);
+        }
     }
 
     /// Takes the sentences left so far.
