@@ -4,6 +4,8 @@
 pub mod btf;
 pub mod isa;
 pub mod layout;
+pub mod live;
 pub mod locate;
 pub mod modules;
+pub mod symbols;
 pub mod text;

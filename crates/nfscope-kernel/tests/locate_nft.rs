@@ -16,8 +16,8 @@ const FIXTURES: [(&str, &str); 6] = [
 ];
 
 fn fixture(name: &str) -> FunctionText {
-    let (_, text) = FIXTURES.iter().find(|(n, _)| *n == name).unwrap();
-    text.parse().unwrap()
+    let (_, text) = FIXTURES.iter().find(|(n, _)| *n == name).expect("a fixture");
+    text.parse().expect("a fixture that reads")
 }
 
 /// Of the layout the locator only uses what is the same on all these kernels, and `nft_traceinfo.rule`.
@@ -34,7 +34,7 @@ fn layout(name: &str) -> NftLayout {
 }
 
 fn points(name: &str) -> NftPoints {
-    locate(&fixture(name), &layout(name), None).unwrap()
+    locate(&fixture(name), &layout(name), None).expect("points")
 }
 
 #[track_caller]

@@ -82,7 +82,7 @@ impl Btf {
         let mut width = None;
         for name in path.split('.') {
             let mut fuel = ANONYMOUS;
-            let field = self.field(self.plain(id)?, name, &mut fuel)?;
+            let field = self.field(self.plain(id)?, name, DEPTH, &mut fuel)?;
             bits = bits.checked_add(field.bits)?;
             width = field.width;
             id = field.type_id;
@@ -160,15 +160,16 @@ impl Btf {
     }
 
     /// A member of the struct `id`, also inside its anonymous members; its bits count from `id`'s start.
-    fn field(&self, id: u32, name: &str, fuel: &mut u32) -> Option<Field> {
+    fn field(&self, id: u32, name: &str, depth: u32, fuel: &mut u32) -> Option<Field> {
         let (record, blob) = self.record(id)?;
-        if !composite(&record) {
+        if !composite(&record) || depth == 0 {
             return None;
         }
         *fuel = fuel.checked_sub(1)?;
         for field in fields(&record, blob) {
             if field.name_off == 0 {
-                let inner = self.plain(field.type_id).and_then(|id| self.field(id, name, fuel));
+                let inner =
+                    self.plain(field.type_id).and_then(|id| self.field(id, name, depth - 1, fuel));
                 if let Some(mut inner) = inner {
                     inner.bits = inner.bits.checked_add(field.bits)?;
                     return Some(inner);

@@ -121,7 +121,7 @@ impl<'a> Code<'a> {
             // A direct call to a place without a name is not a call through a pointer.
             return Some(Some(""));
         }
-        Some(symbol.filter(|s| !s.starts_with("__x86_indirect_thunk")).map(base_name))
+        Some(symbol.filter(|s| !s.starts_with("__x86_indirect_")).map(base_name))
     }
 
     /// Whether an instruction ends a straight run: control may go elsewhere, or a call lies between.
