@@ -8,7 +8,6 @@ use nfscope_collect::nft::{
     NetlinkTrace, Scratch, Setup, nft_offsets, points_setup, trace_arguments,
 };
 use nfscope_event::Backend;
-use nfscope_kernel::locate::nft::Located;
 use nfscope_ruleset::netlink::scratch::Table;
 use nfscope_ruleset::netns;
 
@@ -156,8 +155,7 @@ fn run(
 fn points(request: &Request, machine: &Machine) -> Result<Started, CollectError> {
     let refuse = |reason: String| CollectError::Backend { backend: "points", reason };
     let layout = machine.layout.as_ref().map_err(|e| refuse(e.clone()))?;
-    let located = Located::by_module_file(layout, Some(&machine.btf))
-        .map_err(|e| refuse(e.to_string()))?;
+    let located = machine.locate(layout).map_err(refuse)?;
     let setup = points_setup(nft_offsets(layout, &machine.btf), &located.points).map_err(refuse)?;
     run(request, &setup, Some(Scratch::new()?))
 }

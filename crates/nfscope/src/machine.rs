@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use nfscope_kernel::btf::Btf;
 use nfscope_kernel::layout::NftLayout;
+use nfscope_kernel::live::KCore;
+use nfscope_kernel::locate::nft::Located;
 
 /// Facts read from the kernel's type information.
 pub struct Machine {
@@ -31,6 +33,19 @@ impl Machine {
             .func_params("btf_trace_kfree_skb")
             .is_some_and(|p| p.iter().any(|(_, kind)| kind.contains("skb_drop_reason")));
         Ok(Self { btf, layout, has_reason })
+    }
+}
+
+impl Machine {
+    /// Finds the probe points of `nft_do_chain`: in the module's file, else
+    /// (it is not installed, or nf_tables is built in) in the kernel's memory.
+    pub fn locate(&self, layout: &NftLayout) -> Result<Located, String> {
+        Located::by_module_file(layout, Some(&self.btf)).or_else(|file| {
+            let live = KCore::open().map_err(|e| e.to_string()).and_then(|mut core| {
+                Located::by_live_text(&mut core, layout, Some(&self.btf)).map_err(|e| e.to_string())
+            });
+            live.map_err(|live| format!("{file}; and {live}"))
+        })
     }
 }
 

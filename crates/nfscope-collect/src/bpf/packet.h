@@ -13,6 +13,8 @@
 
 #define ARPHRD_ETHER 1
 #define ARPHRD_LOOPBACK 772
+#define ETH_P_8021Q 0x8100
+#define ETH_P_8021AD 0x88a8
 #define MAC_BYTES 12
 #define TAG_BYTES 4
 
@@ -28,12 +30,25 @@ static __always_inline bool skb_has_link(struct sk_buff *skb)
 	return dev->type == ARPHRD_ETHER || dev->type == ARPHRD_LOOPBACK;
 }
 
+/*
+ * Where the packet goes on behind its Ethernet header. A tag that was already
+ * pushed into the packet lies between that and the network header.
+ */
+static __always_inline u16 frame_body(struct sk_buff *skb, bool link)
+{
+	u16 protocol = bpf_ntohs(skb->protocol);
+
+	if (link && (protocol == ETH_P_8021Q || protocol == ETH_P_8021AD))
+		return skb->mac_header + MAC_BYTES + 2;
+	return skb->network_header;
+}
+
 /* Length of the whole frame on the wire, with its Ethernet header. */
-static __always_inline u32 frame_length(struct sk_buff *skb)
+static __always_inline u32 frame_length(struct sk_buff *skb, bool link)
 {
 	u64 pulled = (u64)skb->data - (u64)skb->head;
 
-	return skb->len + (u32)pulled - skb->network_header + MAC_BYTES + 2;
+	return skb->len + (u32)pulled - frame_body(skb, link) + MAC_BYTES + 2;
 }
 
 static __always_inline void frame_macs(struct sk_buff *skb, u8 *frame)
@@ -45,10 +60,10 @@ static __always_inline void frame_macs(struct sk_buff *skb, u8 *frame)
  * Fills `frame` from the ethertype on and returns how many bytes of it count.
  * At most `want` bytes of the packet are read, all from its linear part.
  */
-static __always_inline u32 frame_fill(struct sk_buff *skb, u8 *frame, u32 want, bool tag,
-				      u32 capacity)
+static __always_inline u32 frame_fill(struct sk_buff *skb, u8 *frame, u32 want, bool link,
+				      bool tag, u32 capacity)
 {
-	u32 start = MAC_BYTES, network = skb->network_header, end = skb->tail, have;
+	u32 start = MAC_BYTES, network = frame_body(skb, link), end = skb->tail, have;
 
 	if (tag) {
 		*(u16 *)(frame + start) = skb->vlan_proto;

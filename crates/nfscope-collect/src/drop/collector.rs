@@ -225,10 +225,13 @@ fn load(
     };
     setup.configure(&mut config);
     let mut bytes = OBJECT.to_vec();
-    if let Some(filter) = &options.filter {
-        nfscope_filter::patch(&mut bytes, "packet_filter", &filter.insns)
-            .map_err(|e| CollectError::Filter(e.to_string()))?;
-    }
+    // without a filter the place holder is cut down to two instructions
+    let failed = |e: &dyn std::fmt::Display| CollectError::Filter(e.to_string());
+    let insns = match &options.filter {
+        Some(filter) => filter.insns.clone(),
+        None => nfscope_filter::Compiled::accept_all().map_err(|e| failed(&e))?.insns,
+    };
+    nfscope_filter::patch(&mut bytes, "packet_filter", &insns).map_err(|e| failed(&e))?;
     let mut open = object::open(&bytes)?;
     drop(bytes);
     object::set_rodata(&mut open, &config.bytes())?;

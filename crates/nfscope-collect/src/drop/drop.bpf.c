@@ -106,7 +106,7 @@ static __always_inline void nft_part(struct part_nft *p, const struct note *n)
 		bpf_probe_read_kernel(&name, 8, (void *)(table + cfg.nft.table_name));
 		bpf_probe_read_kernel_str(p->table, NAME_SIZE, (void *)name);
 	}
-	if (cfg.freed_after_return) {
+	if (n->copied) {
 		__builtin_memcpy(state, n->state, sizeof(state));
 		__builtin_memcpy(p->data, n->data, sizeof(p->data));
 	} else {
@@ -188,9 +188,9 @@ static __always_inline bool wanted(struct sk_buff *skb, struct scratch *s, bool 
 		frame_macs(skb, s->frame);
 	}
 	/* what has no link layer has no tag */
-	caplen = frame_fill(skb, s->frame, cfg.filter_bytes, cfg.filter_tag && tag && link,
+	caplen = frame_fill(skb, s->frame, cfg.filter_bytes, link, cfg.filter_tag && tag && link,
 			    FRAME_MAX_BYTES);
-	return packet_filter(s->frame, caplen, frame_length(skb)) != 0;
+	return packet_filter(s->frame, caplen, frame_length(skb, link)) != 0;
 }
 
 static __always_inline int emit(void *ctx, struct sk_buff *skb, u64 location, u32 reason,
@@ -212,7 +212,7 @@ static __always_inline int emit(void *ctx, struct sk_buff *skb, u64 location, u3
 		s->base.vlan_tci = skb->vlan_tci;
 		s->base.flags |= BASE_HAS_TAG;
 	}
-	frame = frame_fill(skb, s->frame, cfg.snap_bytes, false, FRAME_MAX_BYTES);
+	frame = frame_fill(skb, s->frame, cfg.snap_bytes, link, false, FRAME_MAX_BYTES);
 	if (frame > FRAME_MAX_BYTES)
 		return 0;
 	s->base.frame_bytes = frame;

@@ -99,13 +99,14 @@ struct note {
 	u64 rule;
 	u64 chain; /* struct nft_chain */
 	u64 time; /* of notes that may outlive their packet's passage; else 0 */
-	u64 pkt; /* struct nft_pktinfo, while nft_do_chain runs */
-	u64 regs; /* struct nft_regs, while nft_do_chain runs */
-	u64 state[STATE_WORDS]; /* a copy of struct nf_hook_state's start, if nft_do_chain returns first */
+	u64 pkt; /* struct nft_pktinfo, if nft_do_chain still runs when the packet is freed */
+	u64 regs; /* struct nft_regs, likewise */
+	u64 state[STATE_WORDS]; /* else: a copy of struct nf_hook_state's start */
 	u32 kind; /* enum note_kind */
 	u32 chain_is_base;
 	u32 check;
-	u32 data[REGS_WORDS]; /* a copy of regs, if nft_do_chain returns first */
+	u32 copied; /* state and data are there */
+	u32 data[REGS_WORDS]; /* a copy of regs */
 };
 
 /* A record is [stack part] [nft part] [base part] [frame]; `type` starts each. */

@@ -110,7 +110,8 @@ static __always_inline void note_leave(u32 kind, u64 pkt, u64 rule, u64 chain, u
 	n->regs = regs;
 	n->kind = kind;
 	n->chain_is_base = chain_is_base;
-	if (cfg.freed_after_return) {
+	n->copied = cfg.freed_after_return || kind >= NOTE_QUEUE;
+	if (n->copied) {
 		u64 state = 0;
 
 		/* for inet ingress the state itself lives in a frame that is gone */

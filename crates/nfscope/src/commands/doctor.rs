@@ -4,7 +4,7 @@ use std::path::Path;
 
 use nfscope_collect::drop::DropOptions;
 use nfscope_kernel::layout::LayoutSource;
-use nfscope_kernel::locate::nft::Located;
+use nfscope_kernel::locate::nft::CodeOrigin;
 use serde::Serialize;
 
 use crate::backend::{self, Request};
@@ -114,13 +114,21 @@ fn backends(machine: &Machine) -> Vec<Finding> {
 
 fn points(machine: &Machine, json: bool) -> Result<(), Failure> {
     let layout = machine.layout.as_ref().map_err(|e| anyhow::anyhow!("{e}"))?;
-    let located = Located::by_module_file(layout, Some(&machine.btf))?;
+    let located = machine.locate(layout).map_err(|e| anyhow::anyhow!("{e}"))?;
     if json {
         println!("{}", serde_json::to_string_pretty(&located)?);
         return Ok(());
     }
-    let checked = if located.verified { "build id checked" } else { "build id not checked" };
-    println!("nft_do_chain in {} ({checked})", located.path.display());
+    let origin = match &located.origin {
+        CodeOrigin::ModuleFile { path, verified: true } => {
+            format!("{} (build id checked)", path.display())
+        }
+        CodeOrigin::ModuleFile { path, verified: false } => {
+            format!("{} (the kernel shows no build id to check)", path.display())
+        }
+        CodeOrigin::LiveText => "the running kernel's memory".into(),
+    };
+    println!("nft_do_chain in {origin}");
     print!("{}", located.points);
     Ok(())
 }

@@ -16,6 +16,8 @@ use super::{hooks, wall_clock};
 /// Bytes of the Ethernet header that every frame starts with, real or not.
 const LINK_BYTES: usize = 14;
 
+/// The reason of code that gives none.
+const NO_REASON: &str = "NOT_SPECIFIED";
 /// A verdict that cannot be carried out ends its packet within this time.
 const AT_ONCE_NS: u64 = 1_000_000;
 
@@ -49,6 +51,15 @@ impl DropResolver {
     /// Now, as a wall clock stamp.
     pub fn now_ns(&self) -> u64 {
         wall_clock::now_ns()
+    }
+
+    /// Looks up all functions that these records name, in one pass.
+    pub fn learn(&mut self, records: &[DropRecord]) {
+        let addresses: Vec<u64> = records
+            .iter()
+            .flat_map(|r| std::iter::once(r.location).chain(r.stack.iter().copied()))
+            .collect();
+        self.symbols.learn(&addresses);
     }
 
     /// The event, with everything but the rule's text and the namespace's name.
@@ -134,8 +145,11 @@ impl DropResolver {
         }
         let reason = self.reasons.name(record.reason);
         let explanation = explain(&reason);
+        // without a reason the place may still be a known one
+        let by_place = name.as_deref().filter(|_| reason == NO_REASON).and_then(known_drop);
+        let sentence = by_place.or(explanation.as_ref().map(|e| e.sentence));
         Cause::Kernel(KernelDrop {
-            explanation: explanation.as_ref().map(|e| e.sentence.to_string()),
+            explanation: sentence.map(str::to_string),
             hint: explanation.and_then(|e| e.hint).map(str::to_string),
             reason: Some(reason),
             function,

@@ -83,6 +83,7 @@ impl Stream {
 
     /// Shows records as events, each as soon as its rule's text is there.
     pub fn records(&mut self, records: Vec<DropRecord>) -> io::Result<()> {
+        self.resolver.learn(&records);
         for record in records {
             let drop = Box::new(self.resolver.event(&record));
             self.waiting.push_back((drop, record));
