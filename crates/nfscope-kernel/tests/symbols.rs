@@ -61,6 +61,15 @@ fn by_address() {
 }
 
 #[test]
+fn a_position_independent_alias_gives_way() {
+    let table =
+        "ffffffff81000000 T __pi_memset\nffffffff81000000 T memset\nffffffff81000000 T __memset\n";
+    let mut names = Names::new();
+    names.learn_from(table.as_bytes(), &[0xffffffff81000000]).unwrap();
+    assert_eq!(names.cached(0xffffffff81000000).map(|r| r.name).as_deref(), Some("memset"));
+}
+
+#[test]
 fn hidden_addresses_are_said_to_be_hidden() {
     let table = "0000000000000000 T a\n0000000000000000 t b\n";
     let error = find_in(table.as_bytes(), &[Wanted { name: "a", module: None }]).unwrap_err();

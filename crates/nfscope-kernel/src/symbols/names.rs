@@ -87,9 +87,13 @@ impl Names {
             if let Some(end) = split.checked_sub(1).and_then(|front| ends.get_mut(front)) {
                 *end = line.address.min(*end);
             }
-            // Of several names for one address the first is kept.
+            // Of several names for one address the first is kept, but a position-independent alias
+            // (`__pi_memset`) gives way to the function's own.
+            let better = |(start, range): &(u64, Range)| {
+                *start < line.address || *start == line.address && range.name.starts_with("__pi_")
+            };
             if let Some(slot) = best.get_mut(split)
-                && slot.as_ref().is_none_or(|(start, _)| *start < line.address)
+                && slot.as_ref().is_none_or(better)
             {
                 let (start, range) = slot.get_or_insert_with(|| (0, Range::default()));
                 *start = line.address;
