@@ -1,6 +1,7 @@
 # Random rules and packets: for each packet the probe points name what the
 # kernel's own trace messages name, with the kernel's tracing on and off.
 # timeout: 240
+modprobe nf_tables
 nfscope drops --backend points --duration 100ms >/dev/null 2>"$ERRORS" || skip "$(tail -n 1 "$ERRORS")"
 refused=arp:reject,netdev-ingress:reject
 if [[ $(uname -r) == 5.10.* ]]; then

@@ -82,7 +82,7 @@ impl Counts {
                     let name = column.name();
                     short.push(format!("only {count} drops by {cause:?} in {name}"));
                 }
-                if possible { format!("{count:>10}") } else { format!("{:>10}", "refused") }
+                if possible { format!("{count:>10}") } else { format!("{:>10}", "-") }
             });
             println!("{:15}{}", column.name(), cells.concat());
         }

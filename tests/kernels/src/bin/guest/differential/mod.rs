@@ -48,6 +48,12 @@ pub struct Arguments {
     /// Fail unless the kernel refuses exactly this, as "netdev-egress,arp:reject"
     #[arg(long, value_delimiter = ',')]
     refused: Option<Vec<String>>,
+    /// Have no chains of these kinds, as "netdev-ingress,netdev-egress"
+    #[arg(long, value_delimiter = ',')]
+    without: Vec<String>,
+    /// Start one nfscope for each namespace, with --netns
+    #[arg(long)]
+    each_namespace: bool,
     /// Seconds until the test fails
     #[arg(long, default_value_t = 300)]
     timeout: u64,
@@ -79,13 +85,14 @@ fn test(arguments: &Arguments) -> Result<()> {
     let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let seed = arguments.seed.unwrap_or(u64::from(clock.subsec_nanos()));
     println!("seed {seed}");
-    let abilities = world::abilities()?;
+    let mut abilities = world::abilities()?;
     let refused = refused(&abilities);
     println!("refused by the kernel: {refused:?}");
     if let Some(expected) = &arguments.refused {
         let expected = expected.iter().cloned().collect();
         ensure!(refused == expected, "the kernel should refuse {expected:?} only");
     }
+    abilities.retain(|column, _| !arguments.without.iter().any(|name| name == column.name()));
     let plan = Plan::generate(seed, &abilities, arguments.rules, arguments.packets)?;
     println!("{} rules, {} packets", plan.rules(), plan.packets.len());
     let command = (!arguments.oracle_only).then(|| arguments.command());
@@ -115,6 +122,7 @@ impl Arguments {
         NfscopeCommand {
             program: self.nfscope.clone(),
             arguments: backend.chain(self.more.iter().cloned()).collect(),
+            each_namespace: self.each_namespace,
         }
     }
 }

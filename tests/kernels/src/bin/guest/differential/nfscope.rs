@@ -51,11 +51,15 @@ impl Nfscope {
         }
     }
 
-    /// Interrupts it, and hands out all that it said.
-    pub fn finish(mut self) -> Result<Vec<Event>> {
+    /// Interrupts it.
+    pub fn interrupt(&self) {
         // SAFETY: no pointers are passed; the child has not been waited for,
         // so the number is still its own.
         unsafe { libc::kill(self.child.id() as libc::pid_t, libc::SIGINT) };
+    }
+
+    /// Waits for its end, and hands out all that it said.
+    pub fn finish(mut self) -> Result<Vec<Event>> {
         let deadline = Instant::now() + PATIENCE;
         let status = loop {
             if let Some(status) = self.child.try_wait()? {

@@ -10,6 +10,7 @@ use crate::oracle::{self, Listeners, Rules};
 use crate::traffic::send::send_all;
 use crate::traffic::world::World;
 use anyhow::Result;
+use nfscope_event::Event;
 use std::collections::HashMap;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -24,6 +25,22 @@ pub struct NfscopeCommand {
     pub program: String,
     /// What follows `drops --json`.
     pub arguments: Vec<String>,
+    /// Whether there is one for each namespace.
+    pub each_namespace: bool,
+}
+
+impl NfscopeCommand {
+    /// Starts one, or one for each namespace, and waits until all watch.
+    fn start(&self, world: &World) -> Result<Vec<Nfscope>> {
+        if !self.each_namespace {
+            return Ok(vec![Nfscope::start(&self.program, &self.arguments)?]);
+        }
+        let start = |node| {
+            let own = ["--netns".to_owned(), world.name(node)];
+            Nfscope::start(&self.program, &[&self.arguments[..], &own].concat())
+        };
+        Node::ALL.into_iter().map(start).collect()
+    }
 }
 
 /// What the witnesses of a run said.
@@ -55,7 +72,7 @@ pub fn run(
     }
     let nodes: HashMap<u32, Node> =
         Node::ALL.into_iter().map(|node| Ok((world.inode(node)?, node))).collect::<Result<_>>()?;
-    let nfscope = command.map(|c| Nfscope::start(&c.program, &c.arguments)).transpose()?;
+    let nfscope = command.map(|c| c.start(&world)).transpose()?;
     let listeners = trace.then(|| Listeners::start(&world)).transpose()?;
 
     let ready = started.elapsed();
@@ -66,7 +83,7 @@ pub fn run(
         thread::sleep(SETTLE);
     }
     let settled = started.elapsed();
-    let events = nfscope.map(Nfscope::finish).transpose()?;
+    let events = nfscope.map(finish).transpose()?;
     let ended = started.elapsed();
 
     let mut rules = Rules::default();
@@ -92,6 +109,13 @@ pub fn run(
         started.elapsed(),
     );
     Ok(Witnessed { rules, oracle, nfscope })
+}
+
+/// Ends all, and hands out all that they said.
+fn finish(all: Vec<Nfscope>) -> Result<Vec<Event>> {
+    all.iter().for_each(Nfscope::interrupt);
+    let said: Vec<Vec<Event>> = all.into_iter().map(Nfscope::finish).collect::<Result<_>>()?;
+    Ok(said.concat())
 }
 
 fn tables(plan: &Plan, node: Node) -> Vec<&Table> {
