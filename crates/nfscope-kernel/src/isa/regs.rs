@@ -135,6 +135,11 @@ impl RegSet {
         self.0 == 0
     }
 
+    /// The only register in it, by index.
+    pub(crate) fn single(self) -> Option<usize> {
+        (self.0.count_ones() == 1).then(|| self.0.trailing_zeros() as usize)
+    }
+
     pub(crate) fn holds(self, index: usize) -> bool {
         self.0 >> index & 1 == 1
     }

@@ -6,6 +6,7 @@
 
 pub mod code;
 pub mod flow;
+pub mod hook_slow;
 mod loc;
 pub mod nft;
 pub mod values;

@@ -97,6 +97,11 @@ impl State {
         Self { arch, regs, slots: Vec::new(), flags: Flags::Unknown }
     }
 
+    /// The instruction set.
+    pub fn arch(&self) -> Arch {
+        self.arch
+    }
+
     /// A register's value.
     pub fn reg(&self, reg: Reg) -> Val {
         self.regs.get(reg.index()).copied().unwrap_or(Val::Unknown)
@@ -188,7 +193,13 @@ impl State {
             }
             Op::Store { mem, src } => self.store(&mem, src, frame, narrow),
             Op::Flags(compare) => self.flags = self.compared(compare),
-            Op::Clobber(regs) => self.clobber(regs),
+            Op::Clobber(regs) => {
+                self.clobber(regs);
+                // One result that is not followed is a value of its own all the same.
+                if let Some(place) = regs.single().and_then(|index| self.regs.get_mut(index)) {
+                    *place = fresh;
+                }
+            }
         }
     }
 
