@@ -1,6 +1,6 @@
 # Random rules and packets: for each packet the probe points name what the
 # kernel's own trace messages name, with the kernel's tracing on and off.
-# timeout: 240
+# timeout: 400
 modprobe nf_tables
 nfscope drops --backend points --duration 100ms >/dev/null 2>"$ERRORS" || skip "$(tail -n 1 "$ERRORS")"
 refused=arp:reject,netdev-ingress:reject
@@ -12,4 +12,4 @@ else
     refused+=,arp:queue,inet-ingress:queue,netdev-ingress:queue
     refused+=,netdev-egress:queue,netdev-egress:reject
 fi
-nfscope-guest differential --seed 1 --backend points --falsify --refused "$refused"
+nfscope-guest differential --timeout 390 --seed 1 --backend points --falsify --refused "$refused"

@@ -1,3 +1,3 @@
 # As differential-points, with other rules and packets and by the trace hook.
-# timeout: 240
-nfscope-guest differential --seed 2 --backend trace-hook --falsify
+# timeout: 400
+nfscope-guest differential --timeout 390 --seed 2 --backend trace-hook --falsify

@@ -297,10 +297,9 @@ impl Writer<'_> {
     fn write_map(&mut self, construct: Construct, key: &Key) {
         let mut expression = key.expression();
         let (dropped, accepted) = map_elements(construct, &key.selectors);
-        let concatenated = match (construct, key.network, key.field) {
-            (Construct::ConcatenatedMap, Network::V4 | Network::V6, Field::Address) => true,
-            _ => false,
-        };
+        let concatenated = construct == Construct::ConcatenatedMap
+            && key.network != Network::Arp
+            && key.field == Field::Address;
         if concatenated {
             let port = if key.reply { "tcp sport" } else { "tcp dport" };
             expression = format!("{expression} . {port}");
