@@ -54,7 +54,7 @@ fn linux_5_10() {
             "VERDICT   +0x3ba  split: +0x3bf, +0x41e  rule=rbx pkt=r15 regs=sp+0x48 verdict=sp+0x48 chain=[sp+0x0] basechain=[sp+0x10]",
             "drops     none: this kernel frees a dropped packet outside nft_do_chain",
             "POLICY    +0x4de  pkt=r15 basechain=rax",
-            "eval      rule=rbx at the entry of every expression (11 calls agree)",
+            "eval      rule=rbx basechain=[sp+0x18] at the entry of every expression (11 calls agree)",
         ],
     );
     assert_eq!(points("5.10").style, TraceStyle::Info);
@@ -70,7 +70,7 @@ fn linux_6_1() {
             "VERDICT   +0x212  split: +0x217, +0x414  rule=r13 pkt=r14 regs=sp+0x48 verdict=sp+0x48 chain=[sp+0x0] basechain=[sp+0x10]",
             "drops     none: this kernel frees a dropped packet outside nft_do_chain",
             "POLICY    +0x564  +0x578  pkt=r14 basechain=rbp",
-            "eval      rule=r13 at the entry of every expression (12 calls agree)",
+            "eval      rule=r13 basechain=[sp+0x18] at the entry of every expression (12 calls agree)",
         ],
     );
 }
@@ -86,7 +86,7 @@ fn linux_6_12() {
             "rule drop +0x3fe  returns +0x40e  rule=r14 pkt=rbp regs=sp+0x20 basechain=[sp+0x0]",
             "policy    +0x5bc  returns +0x5cc  rule=r14 pkt=rbp regs=sp+0x20 basechain=[sp+0x0]",
             "POLICY    +0x5b0  pkt=rbp basechain=rax",
-            "eval      rule=r14 at the entry of every expression (15 calls agree)",
+            "eval      rule=r14 basechain=[sp+0x8] at the entry of every expression (15 calls agree)",
         ],
     );
     assert_eq!(points("6.12").style, TraceStyle::Packet);
@@ -103,7 +103,7 @@ fn linux_6_18() {
             "rule drop +0x436  returns +0x446  rule=r13 pkt=rbp regs=sp+0x38 basechain=[sp+0x0]",
             "policy    +0x605  returns +0x615  rule=r13 pkt=rbp regs=sp+0x38 basechain=[sp+0x0]",
             "POLICY    +0x5f9  pkt=rbp basechain=rax",
-            "eval      rule=r13 at the entry of every expression (15 calls agree)",
+            "eval      rule=r13 basechain=[sp+0x8] at the entry of every expression (15 calls agree)",
         ],
     );
 }
@@ -137,7 +137,7 @@ fn linux_6_12_arm64() {
             "VERDICT   +0x190  split: +0x194, +0x324  rule=x22 pkt=x20 regs=sp+0x28 verdict=sp+0x28 basechain=[sp+0x0]",
             "drop      +0x344  returns +0x354  rule=x22 pkt=x20 regs=sp+0x28 basechain=[sp+0x0]",
             "POLICY    +0x440  pkt=x20 basechain=x0",
-            "eval      rule=x22 at the entry of every expression (1 calls agree)",
+            "eval      rule=x22 basechain=[sp+0x0] at the entry of every expression (1 calls agree)",
         ],
     );
     let drops = points("arm64").drops.unwrap();

@@ -31,7 +31,7 @@ pub fn points_setup(nft: NftOffsets, found: &NftPoints) -> Result<Setup, String>
     if let Some(entry) = &found.eval_entry {
         points.eval = PointValues {
             rule: register(entry.rule),
-            chain: entry.basechain.map_or(ValueAt::None, register),
+            chain: entry.basechain.map_or(ValueAt::None, value),
             chain_is_base: true,
             ..PointValues::default()
         };

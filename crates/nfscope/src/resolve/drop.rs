@@ -79,7 +79,7 @@ impl DropResolver {
             backend,
             packet: packet(record),
             process: record.process.clone().map(|(pid, command)| Process { pid, command }),
-            stack: record.stack.iter().map(|ip| self.place(*ip)).collect(),
+            stack: self.stack(&record.stack),
         }
     }
 
@@ -156,6 +156,19 @@ impl DropResolver {
             location,
             hook_function: None,
         })
+    }
+
+    /// The frames from the one that freed the packet on: those above it belong
+    /// to the tracepoint and to the program that walked the stack.
+    fn stack(&mut self, addresses: &[u64]) -> Vec<String> {
+        let of_tracing = |name: String| {
+            ["bpf_prog_", "bpf_trace_", "__bpf_trace_", "__traceiter_"]
+                .iter()
+                .any(|prefix| name.starts_with(prefix))
+        };
+        let first = addresses.iter().rposition(|a| self.symbols.function(*a).is_some_and(of_tracing));
+        let from = first.map_or(0, |last| last + 1);
+        addresses[from..].iter().map(|address| self.place(*address)).collect()
     }
 
     fn place(&mut self, address: u64) -> String {

@@ -51,7 +51,7 @@ impl fmt::Display for NftPoints {
             Some(entry) => {
                 write!(f, "eval      rule={}", entry.rule.name())?;
                 if let Some(basechain) = entry.basechain {
-                    write!(f, " basechain={}", basechain.name())?;
+                    write!(f, " basechain={basechain}")?;
                 }
                 writeln!(f, " at the entry of every expression ({} calls agree)", self.eval_calls)
             }

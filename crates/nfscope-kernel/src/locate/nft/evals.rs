@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use super::{Refusal, View, preserved};
-use crate::isa::Reg;
+use crate::isa::{Arch, Reg};
 use crate::locate::Loc;
 use crate::locate::code::Code;
 use crate::locate::flow::Values;
@@ -28,8 +28,9 @@ pub struct EvalEntry {
     /// The rule that the expression belongs to: at every call it is in this register, which functions
     /// preserve.
     pub rule: Reg,
-    /// The base chain, if at every call a preserved register holds it.
-    pub basechain: Option<Reg>,
+    /// The base chain, if at every call the same preserved register or stack slot holds it; as a probe at
+    /// the called function's entry finds it.
+    pub basechain: Option<Loc>,
 }
 
 /// Finds the calls and checks that they agree.
@@ -77,15 +78,22 @@ pub(super) fn find(code: &Code, values: &Values) -> Result<Evals, Refusal> {
     Ok(Evals { calls, regs, expr, expr_leaves })
 }
 
-/// The register that holds `rule` (the value at CONTINUE) at every call.
+/// Where `rule` (the value at CONTINUE) and the base chain are at every call.
 pub(super) fn entry(view: &View, evals: &Evals, rule: Option<Val>) -> Option<EvalEntry> {
+    // An x86-64 call pushes the return address; arm64 keeps it in a register.
+    let pushed = match view.code.text.arch {
+        Arch::X86_64 => 8,
+        Arch::Aarch64 => 0,
+    };
     let held = |val: Val| {
-        let at = |call: &usize| match view.loc(*call, val) {
-            Some(Loc::Reg(reg)) => preserved(reg),
-            _ => None,
+        let at = |call: &usize| match view.loc(*call, val)? {
+            Loc::Reg(reg) => preserved(reg).map(Loc::Reg),
+            Loc::Stack(offset) => Some(Loc::Stack(offset.checked_add(pushed)?)),
+            Loc::StackAddr(_) => None,
         };
         let first = at(evals.calls.first()?)?;
         evals.calls.iter().all(|call| at(call) == Some(first)).then_some(first)
     };
-    Some(EvalEntry { rule: held(rule?)?, basechain: held(view.basechain()) })
+    let Some(Loc::Reg(rule)) = held(rule?) else { return None };
+    Some(EvalEntry { rule, basechain: held(view.basechain()) })
 }
