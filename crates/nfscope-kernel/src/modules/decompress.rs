@@ -3,49 +3,33 @@
 use std::io::Read;
 use std::path::Path;
 
+use super::xz;
+
 /// Larger than any kernel module: a bound for what a damaged or hostile file can make of itself.
-const MAX: u64 = 256 << 20;
+const MAX: usize = 256 << 20;
 
 /// Decompresses a module file by the first bytes of its content.
 pub(super) fn decompress(bytes: Vec<u8>) -> std::io::Result<Vec<u8>> {
     let mut out = Vec::new();
     match bytes.as_slice() {
-        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => {
-            let mut limited = Limited(&mut out);
-            lzma_rs::xz_decompress(&mut bytes.as_slice(), &mut limited).map_err(damaged)?;
-        }
+        [0xfd, b'7', b'z', b'X', ..] => out = xz::decompress(&bytes, MAX).map_err(damaged)?,
         [0x28, 0xb5, 0x2f, 0xfd, ..] => {
             let decoder =
                 ruzstd::decoding::StreamingDecoder::new(bytes.as_slice()).map_err(damaged)?;
-            decoder.take(MAX).read_to_end(&mut out)?;
+            decoder.take(MAX as u64).read_to_end(&mut out)?;
         }
         [0x1f, 0x8b, ..] => {
-            flate2::read::GzDecoder::new(bytes.as_slice()).take(MAX).read_to_end(&mut out)?;
+            flate2::read::GzDecoder::new(bytes.as_slice())
+                .take(MAX as u64)
+                .read_to_end(&mut out)?;
         }
         _ => return Ok(bytes),
     }
     Ok(out)
 }
 
-fn damaged(error: impl std::fmt::Debug) -> std::io::Error {
-    std::io::Error::new(std::io::ErrorKind::InvalidData, format!("{error:?}"))
-}
-
-/// Refuses to grow beyond the bound.
-struct Limited<'a>(&'a mut Vec<u8>);
-
-impl std::io::Write for Limited<'_> {
-    fn write(&mut self, part: &[u8]) -> std::io::Result<usize> {
-        if (self.0.len() + part.len()) as u64 > MAX {
-            return Err(damaged("larger than a kernel module can be"));
-        }
-        self.0.extend_from_slice(part);
-        Ok(part.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
+fn damaged(error: impl std::fmt::Display) -> std::io::Error {
+    std::io::Error::new(std::io::ErrorKind::InvalidData, error.to_string())
 }
 
 /// Whether a file name is that of the module `name` (`nf_tables.ko.xz`); `-` and `_` are the same.

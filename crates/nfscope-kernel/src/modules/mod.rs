@@ -5,6 +5,8 @@ mod decompress;
 pub mod elf;
 mod find;
 mod function;
+mod xz;
 
 pub use find::{ModuleError, ModuleFile};
 pub use function::{FunctionError, function};
+pub use xz::{XzError, decompress as decompress_xz};
