@@ -39,8 +39,8 @@ pub struct Request {
 pub struct Started {
     collector: DropCollector,
     netlink: Option<NetlinkTrace>,
-    /// The reason that nftables' drops carry, where there are reasons.
-    netfilter_drop: Option<u32>,
+    /// The reasons that nftables' drops carry, where there are reasons.
+    nft_reasons: Option<[u32; 2]>,
     /// Sentences for the user: why a better backend was not used.
     pub notices: Vec<String>,
     /// Keeps the trace key on.
@@ -52,6 +52,11 @@ impl Started {
     /// Which backend tells the rules.
     pub fn backend(&self) -> Backend {
         if self.netlink.is_some() { Backend::NetlinkTrace } else { self.collector.backend() }
+    }
+
+    /// Where dropped packets are freed, as the backend's trial saw it.
+    pub fn drop_sites(&self) -> &[u64] {
+        self.collector.drop_sites()
     }
 
     /// The backend in words.
@@ -68,8 +73,9 @@ impl Started {
     pub fn poll(&mut self, timeout: Duration, last: bool) -> Result<Vec<DropRecord>, CollectError> {
         let records = self.collector.poll(timeout)?;
         let Some(netlink) = &mut self.netlink else { return Ok(records) };
-        let reason = self.netfilter_drop;
-        let maybe_nft = |r: &DropRecord| reason.is_none_or(|reason| r.reason == reason);
+        // queues without a listener give no reason
+        let reasons = self.nft_reasons;
+        let maybe_nft = |r: &DropRecord| reasons.is_none_or(|all| all.contains(&r.reason));
         Ok(netlink.attribute(records, maybe_nft, last))
     }
 
@@ -106,7 +112,10 @@ pub fn start(
         match attempt(*choice, request, machine) {
             Ok(mut started) => {
                 started.notices = notices;
-                started.netfilter_drop = reasons.number("NETFILTER_DROP");
+                started.nft_reasons = reasons
+                    .number("NETFILTER_DROP")
+                    .zip(reasons.number("NOT_SPECIFIED"))
+                    .map(|(drop, none)| [drop, none]);
                 return Ok(started);
             }
             Err(e) => {
@@ -145,7 +154,7 @@ fn run(
     Ok(Started {
         collector,
         netlink: None,
-        netfilter_drop: None,
+        nft_reasons: None,
         notices: Vec::new(),
         _key: key,
         _scratch: scratch,

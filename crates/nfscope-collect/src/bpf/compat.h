@@ -39,6 +39,27 @@ struct task_struct___arm64 {
 extern const int __preempt_count __ksym __weak;
 extern const struct pcpu_hot pcpu_hot __ksym __weak;
 
+/* 6.10: "bpf: Introduce bpf_preempt_[disable,enable] kfuncs" */
+extern void bpf_preempt_disable(void) __ksym __weak;
+extern void bpf_preempt_enable(void) __ksym __weak;
+
+/*
+ * Since about 7.0 a tracepoint's programs can be preempted, and the kernel
+ * skips a program that is already running on the CPU: a task switch inside it
+ * would lose the other task's events.
+ */
+static __always_inline void stay_on_cpu(void)
+{
+	if (bpf_ksym_exists(bpf_preempt_disable) && bpf_ksym_exists(bpf_preempt_enable))
+		bpf_preempt_disable();
+}
+
+static __always_inline void may_leave_cpu(void)
+{
+	if (bpf_ksym_exists(bpf_preempt_disable) && bpf_ksym_exists(bpf_preempt_enable))
+		bpf_preempt_enable();
+}
+
 /* Whether the packet carries a VLAN tag beside its bytes. */
 static __always_inline bool skb_has_tag(struct sk_buff *skb)
 {

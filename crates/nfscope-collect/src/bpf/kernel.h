@@ -81,6 +81,10 @@ struct sock {
 	struct sock_common __sk_common;
 };
 
+struct nf_hook_state {
+	struct net *net;
+};
+
 struct sk_buff {
 	struct sock *sk;
 	struct net_device *dev;

@@ -13,6 +13,8 @@
 
 #define ARPHRD_ETHER 1
 #define ARPHRD_LOOPBACK 772
+#define ETH_P_IP 0x0800
+#define ETH_P_IPV6 0x86dd
 #define ETH_P_8021Q 0x8100
 #define ETH_P_8021AD 0x88a8
 #define MAC_BYTES 12
@@ -82,6 +84,15 @@ static __always_inline u32 frame_fill(struct sk_buff *skb, u8 *frame, u32 want, 
 		have = capacity - MAC_BYTES - TAG_BYTES - 2;
 	if (bpf_probe_read_kernel(frame + start, have, skb->head + network))
 		return start;
+	/* raw sockets may leave the protocol to be set later */
+	if (!skb->protocol) {
+		u8 version = frame[start] >> 4;
+
+		if (version == 4)
+			*(u16 *)(frame + start - 2) = bpf_htons(ETH_P_IP);
+		else if (version == 6)
+			*(u16 *)(frame + start - 2) = bpf_htons(ETH_P_IPV6);
+	}
 	return start + have;
 }
 

@@ -85,6 +85,8 @@ pub struct DropCollector {
     object: Object,
     scratch_netns: u32,
     backend: Backend,
+    /// Where the trial's packets were freed.
+    sites: Vec<u64>,
 }
 
 impl DropCollector {
@@ -126,7 +128,7 @@ impl DropCollector {
         let queue = Rc::new(RefCell::new(Vec::new()));
         let ring = ring(&object, &queue)?;
         let mut collector =
-            Self { links, late, ring, queue, object, scratch_netns, backend: setup.backend };
+            Self { links, late, ring, queue, object, scratch_netns, backend: setup.backend, sites: Vec::new() };
         if let (Some(scratch), true) = (scratch, setup.backend != Backend::Tracepoint) {
             collector.try_out(scratch)?;
         }
@@ -136,6 +138,12 @@ impl DropCollector {
     /// Which backend tells the rules.
     pub fn backend(&self) -> Backend {
         self.backend
+    }
+
+    /// Where packets that a rule or policy drops are freed, as the trial saw
+    /// it (code addresses); empty for a backend without a trial.
+    pub fn drop_sites(&self) -> &[u64] {
+        &self.sites
     }
 
     /// Waits up to `timeout` for records and returns them in the order in
@@ -198,6 +206,7 @@ impl DropCollector {
             others.extend(rest);
         }
         self.queue.borrow_mut().splice(0..0, others);
+        self.sites = records.iter().filter(|r| r.nft.is_some()).map(|r| r.location).collect();
         test.judge(&records).map_err(|why| CollectError::Backend {
             backend,
             reason: format!("the self-test failed: {why}"),

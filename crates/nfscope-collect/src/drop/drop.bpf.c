@@ -72,6 +72,23 @@ static __always_inline u32 netns_of(struct sk_buff *skb)
 	return 0;
 }
 
+/* A reset over IPv6 has neither device nor socket: the hook knows better. */
+static __always_inline u32 netns_of_note(const struct note *n)
+{
+	struct nf_hook_state *state = 0;
+	struct net *net = 0;
+
+	if (n->copied) {
+		u32 at = bpf_core_field_offset(struct nf_hook_state, net);
+
+		net = (void *)n->state[at / 8 < STATE_WORDS ? at / 8 : 0];
+	} else {
+		bpf_probe_read_kernel(&state, 8, (void *)(n->pkt + cfg.nft.pkt_state));
+		net = BPF_CORE_READ(state, net);
+	}
+	return BPF_CORE_READ(net, ns.inum);
+}
+
 /* The nft part: names and numbers behind a note. */
 static __always_inline void nft_part(struct part_nft *p, const struct note *n)
 {
@@ -149,7 +166,6 @@ static __always_inline void base_part(struct part_base *b, struct sk_buff *skb, 
 	b->netns = netns;
 	b->len = skb->len;
 	b->mark = skb->mark;
-	b->ethertype = skb->protocol;
 	b->flags = 0;
 	b->ifindex = 0;
 	b->device[0] = 0;
@@ -215,6 +231,7 @@ static __always_inline int emit(void *ctx, struct sk_buff *skb, u64 location, u3
 	frame = frame_fill(skb, s->frame, cfg.snap_bytes, link, false, FRAME_MAX_BYTES);
 	if (frame > FRAME_MAX_BYTES)
 		return 0;
+	s->base.ethertype = *(u16 *)(s->frame + MAC_BYTES);
 	s->base.frame_bytes = frame;
 	size = sizeof(s->base) + frame;
 	start = &s->base;
@@ -244,9 +261,12 @@ static __always_inline int drop(void *ctx, struct sk_buff *skb, u64 location, u3
 	struct cpu_scratch *c;
 	u64 level;
 
-	if (!is_network_packet(skb))
+	/* what nftables saw is a packet, whatever else is known of it */
+	if (!n && !is_network_packet(skb))
 		return 0;
 	netns = netns_of(skb);
+	if (!netns && n)
+		netns = netns_of_note(n);
 	if (netns == cfg.scratch_netns)
 		goto take; /* the self-test's own packets: no filter applies */
 	if (!(cfg.cause_mask & 1u << (kind & 31)))
@@ -270,14 +290,17 @@ take:
 
 static __always_inline int freed(u64 *ctx, struct sk_buff *skb, void *location, bool context)
 {
-	struct note *n = note_find(skb);
+	struct note *n;
 	u32 reason = 0;
 
+	stay_on_cpu();
+	n = note_find(skb);
 	if (cfg.has_reason)
 		reason = ctx[2];
 	drop(ctx, skb, (u64)location, reason, n, context);
 	if (n)
 		n->skb = 0;
+	may_leave_cpu();
 	return 0;
 }
 

@@ -83,7 +83,7 @@ enum note_kind {
 };
 
 #define NOTE_SLOTS 1024 /* a power of two */
-#define STATE_WORDS 4 /* hook, pf, in and out stand in the first 32 bytes */
+#define STATE_WORDS 5 /* hook, pf, in, out, sk and net stand in the first 40 bytes */
 #define REGS_WORDS 20 /* struct nft_regs: 20 u32 */
 #define FRAME_CAPACITY 544 /* as packet_filter.h has it */
 #define STACK_DEPTH 64
@@ -158,7 +158,7 @@ struct part_base {
 	u32 pid;
 	u32 frame_bytes; /* bytes of frame that follow */
 	u16 flags;
-	u16 ethertype; /* network byte order, as in the skb */
+	u16 ethertype; /* network byte order, as in the frame */
 	u16 vlan_proto; /* network byte order */
 	u16 vlan_tci; /* host byte order */
 	char device[16];

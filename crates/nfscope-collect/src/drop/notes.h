@@ -105,15 +105,16 @@ static __always_inline void note_leave(u32 kind, u64 pkt, u64 rule, u64 chain, u
 	n->skb = 0;
 	n->rule = rule;
 	n->chain = chain;
-	n->time = kind >= NOTE_QUEUE ? bpf_ktime_get_ns() : 0;
 	n->pkt = pkt;
 	n->regs = regs;
 	n->kind = kind;
 	n->chain_is_base = chain_is_base;
 	n->copied = cfg.freed_after_return || kind >= NOTE_QUEUE;
+	n->time = 0;
 	if (n->copied) {
 		u64 state = 0;
 
+		n->time = bpf_ktime_get_ns();
 		/* for inet ingress the state itself lives in a frame that is gone */
 		bpf_probe_read_kernel(&state, 8, (void *)(pkt + cfg.nft.pkt_state));
 		bpf_probe_read_kernel(n->state, sizeof(n->state), (void *)state);
@@ -214,6 +215,8 @@ EVAL(at_fwd, NOTE_FWD)
  */
 #define NFT_TRACETYPE_POLICY 1
 #define NFT_TRACETYPE_RULE 3
+#define NF_DROP 0
+#define NF_QUEUE 3
 
 static __always_inline void traced(const u64 *arg)
 {
@@ -240,13 +243,17 @@ static __always_inline void traced(const u64 *arg)
 		verdict = arg[cfg.trace.verdict & 7];
 	else
 		bpf_probe_read_kernel(&verdict, 8, (void *)(info + cfg.nft.trace_verdict));
-	if (bpf_probe_read_kernel(&code, sizeof(code), (void *)verdict) || code & 0xff)
+	if (bpf_probe_read_kernel(&code, sizeof(code), (void *)verdict))
+		return;
+	/* nft's own codes are negative; of the rest these two can end a packet */
+	if ((s32)code < 0 || ((code & 0xff) != NF_DROP && (code & 0xff) != NF_QUEUE))
 		return;
 	if (cfg.trace.rule >= 0)
 		rule = arg[cfg.trace.rule & 7];
 	else if (bpf_probe_read_kernel(&rule, 8, (void *)(info + cfg.nft.trace_rule)))
 		return;
-	note_leave(NOTE_RULE, pkt, rule, base + cfg.nft.base_chain, 1, verdict);
+	note_leave((code & 0xff) == NF_DROP ? NOTE_RULE : NOTE_QUEUE, pkt, rule,
+		   base + cfg.nft.base_chain, 1, verdict);
 }
 
 SEC("kprobe")

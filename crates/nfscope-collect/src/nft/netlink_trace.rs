@@ -145,7 +145,7 @@ impl NetlinkTrace {
                     self.headers.remove(&oldest);
                 }
             }
-            if message.drops()
+            if (message.drops() || message.queues())
                 && message.table != TABLE
                 && let Some(headers) = self.headers.get(&message.id).cloned()
             {
@@ -161,9 +161,13 @@ impl NetlinkTrace {
             common >= MIN_BYTES && d.headers[..common] == bytes[..common]
         })?;
         let Decision { message, .. } = self.waiting.remove(at)?;
-        let policy = message.kind == TraceType::Policy;
+        let note = match message.kind {
+            TraceType::Policy => Note::Policy,
+            _ if message.queues() => Note::Queue,
+            _ => Note::Rule,
+        };
         Some(NftPart {
-            note: if policy { Note::Policy } else { Note::Rule },
+            note,
             age_ns: 0,
             family: message.family.nfproto(),
             hook: NftPart::UNKNOWN_HOOK,

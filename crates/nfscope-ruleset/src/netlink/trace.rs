@@ -115,6 +115,12 @@ impl TraceMessage {
         let verdict = if self.kind == TraceType::Policy { &self.policy } else { &self.verdict };
         *verdict == Some(Verdict::Drop)
     }
+
+    /// Whether the packet was sent to a queue, where it ends if nobody
+    /// listens.
+    pub fn queues(&self) -> bool {
+        matches!(self.verdict, Some(Verdict::Queue(_)))
+    }
 }
 
 /// A listener for trace messages of one network namespace.

@@ -16,10 +16,22 @@ use super::{hooks, wall_clock};
 /// Bytes of the Ethernet header that every frame starts with, real or not.
 const LINK_BYTES: usize = 14;
 
+/// The function that frees what rules drop, since about 6.7.
+const INSIDE: &str = "nft_do_chain";
+/// Callers of hooks that free what a hook dropped (`net/netfilter/core.c`,
+/// `net/bridge/br_input.c`, `include/linux/netfilter_netdev.h`).
+const CALLERS: [&str; 6] = [
+    "nf_hook_slow",
+    "nf_hook_slow_list",
+    "br_handle_frame",
+    "nf_hook_bridge_pre",
+    "__netif_receive_skb_core",
+    "__dev_queue_xmit",
+];
 /// The reason of code that gives none.
 const NO_REASON: &str = "NOT_SPECIFIED";
 /// A verdict that cannot be carried out ends its packet within this time.
-const AT_ONCE_NS: u64 = 1_000_000;
+const AT_ONCE_NS: u64 = 1_000_000_000;
 
 /// Turns records into events.
 pub struct DropResolver {
@@ -29,18 +41,24 @@ pub struct DropResolver {
     symbols: Symbols,
     numeric: bool,
     backend: Backend,
+    /// Functions that free what a rule or policy drops.
+    freeing: Vec<String>,
 }
 
 impl DropResolver {
+    /// `sites`: where the backend's trial saw dropped packets freed.
     /// `numeric`: print addresses instead of function names.
-    pub fn new(reasons: ReasonNames, backend: Backend, numeric: bool) -> Self {
-        Self {
-            clock_offset_ns: wall_clock::offset_ns(),
-            reasons,
-            symbols: Symbols::default(),
-            numeric,
-            backend,
+    pub fn new(reasons: ReasonNames, backend: Backend, sites: &[u64], numeric: bool) -> Self {
+        let mut symbols = Symbols::default();
+        symbols.learn(sites);
+        let mut freeing: Vec<String> = sites.iter().filter_map(|s| symbols.function(*s)).collect();
+        // where nft_do_chain leaves the freeing to its caller, there are more
+        // callers than the one that the trial went through
+        if !freeing.is_empty() && !freeing.iter().any(|f| f == INSIDE) {
+            freeing.extend(CALLERS.map(str::to_string));
         }
+        let clock_offset_ns = wall_clock::offset_ns();
+        Self { clock_offset_ns, reasons, symbols, numeric, backend, freeing }
     }
 
     /// The wall clock's time for a monotonic stamp.
@@ -88,6 +106,11 @@ impl DropResolver {
             return (self.kernel(record), Backend::Tracepoint);
         };
         let verdict = match nft.note {
+            Note::Rule | Note::Policy if !self.freed_by_nft(record) => {
+                // the kernel skipped our program when this note's packet was
+                // freed; this is another packet at the same address
+                return (self.kernel(record), Backend::Tracepoint);
+            }
             Note::Policy => {
                 let policy = "drop".to_string();
                 return (Cause::NftPolicy(NftPolicy { place, policy }), self.backend);
@@ -112,6 +135,12 @@ impl DropResolver {
             text_unknown: None,
         };
         (Cause::NftRule(rule), self.backend)
+    }
+
+    /// Whether the packet was freed where rules' and policies' drops are.
+    fn freed_by_nft(&mut self, record: &DropRecord) -> bool {
+        let function = self.symbols.function(record.location);
+        self.freeing.is_empty() || function.is_none_or(|f| self.freeing.contains(&f))
     }
 
     /// Whether the packet was freed by the code that carries out such a
