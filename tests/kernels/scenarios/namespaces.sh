@@ -18,7 +18,8 @@ table inet filter {
 }
 EOF
 done
-# A namespace that only a process keeps alive.
+# A namespace that only a process keeps alive; a line lets it send.
+mkfifo "$W/go"
 unshare --net bash -c "
     ip link set lo up
     nft -f - <<'EOF'
@@ -30,10 +31,10 @@ table inet filter {
 }
 EOF
     echo ready
-    read -r
+    read -r <\"$W/go\"
     nfscope-guest send udp 127.0.0.1:10000 --count 3
     sleep 1000
-" >"$W/anonymous" < <(sleep 4; echo go; sleep 1000) &
+" >"$W/anonymous" &
 anonymous=$!
 nfscope-guest await "$W/anonymous" ready
 inode=$(stat -L -c %i "/proc/$anonymous/ns/net")
@@ -41,6 +42,7 @@ expect_equal "handles in both namespaces" "$(handle one 'in one')" "$(handle two
 nfscope_start
 send hub udp 10.0.1.2:10000 --count 2
 send hub udp 10.0.2.2:10000 --count 4
+echo go >"$W/go"
 nfscope-guest await "$W/anonymous" "3 sent"
 nfscope_stop
 

@@ -10,7 +10,7 @@ table inet filter {
 EOF
 wanted=$(handle server "reject with tcp reset")
 nfscope_start
-said=$(send client tcp 10.0.0.2:10000 --count 3)
+said=$(send client tcp 10.0.0.2:10000 --count 3 --wait 800)
 nfscope_stop
 
 expect_equal "what the client saw" "$said" "3 refused"
