@@ -38,7 +38,9 @@ fn vague(word: u32) -> Vec<Op> {
         reg(word, low).and_then(|r| Reg::new(Arch::Aarch64, r.number() + 1).filter(|r| *r != sp))
     };
     let store = Op::Store { mem, src: Source::Unknown };
-    let base = (base != sp).then_some(base);
+    // Vector structures and memory tags may also move their base on.
+    let moves = vector(word) && bit(word, 23) || word >> 24 == 0xd9 && bit(word, 10);
+    let base = (base != sp || moves).then_some(base);
     let regs = if vector(word) {
         vec![base]
     } else {
