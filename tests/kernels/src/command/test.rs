@@ -14,7 +14,7 @@ use anyhow::{Result, bail};
 use super::prepare;
 use crate::{
     cache::Cache,
-    kernel::spec::KernelSpec,
+    kernel::spec::{Architecture, KernelSpec},
     test::{
         plan::{self, Batch},
         result::{Outcome, Tally},
@@ -50,6 +50,9 @@ pub struct Arguments {
     /// The statically linked nfscope-guest.
     #[arg(long, value_name = "FILE")]
     guest: PathBuf,
+    /// A folder with both programs for arm64; its kernel is tested too then.
+    #[arg(long, value_name = "DIR")]
+    arm64: Option<PathBuf>,
     /// More arguments for each nfscope, such as `--backend trace_hook`.
     #[arg(long, value_name = "WORDS", default_value = "", allow_hyphen_values = true)]
     nfscope_arguments: String,
@@ -86,10 +89,15 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         arguments.scenarios.is_empty() || arguments.scenarios.contains(&scenario.name)
     };
     let scenarios: Vec<Scenario> = all.iter().filter(wanted).cloned().collect();
-    let kernels = match &arguments.kernels[..] {
-        [] => KernelSpec::defaults(),
-        named => named.to_vec(),
-    };
+    let mut kernels = arguments.kernels.clone();
+    if kernels.is_empty() {
+        kernels = KernelSpec::defaults();
+        kernels.extend(arguments.arm64.is_some().then(KernelSpec::arm64));
+    }
+    let foreign = |kernel: &&KernelSpec| kernel.architecture() == Architecture::Arm64;
+    if let (Some(kernel), None) = (kernels.iter().find(foreign), &arguments.arm64) {
+        bail!("kernel {kernel} needs programs of its architecture: --arm64");
+    }
     // One after the other, before anything starts: the machines run offline.
     for kernel in &kernels {
         prepare(&cache, kernel)?;
@@ -169,7 +177,7 @@ impl Run<'_> {
         let sum: u64 = batch.scenarios.iter().map(|scenario| scenario.time_limit + 10).sum();
         let job = Job {
             command: self.command(batch),
-            share: self.share(),
+            share: self.share(kernel.architecture),
             out: None,
             time_limit: Duration::from_secs(sum + SPARE),
             silence_limit: Duration::from_secs(longest.unwrap_or(0) + SPARE),
@@ -194,13 +202,20 @@ impl Run<'_> {
         )
     }
 
-    fn share(&self) -> Vec<(PathBuf, PathBuf)> {
-        let folder = &self.arguments.folder;
+    fn share(&self, architecture: Architecture) -> Vec<(PathBuf, PathBuf)> {
+        let Arguments { folder, nfscope, guest, arm64, .. } = self.arguments;
+        let programs = match (architecture, arm64) {
+            (Architecture::Arm64, Some(arm64)) => {
+                [arm64.join("nfscope"), arm64.join("nfscope-guest")]
+            }
+            _ => [nfscope.clone(), guest.clone()],
+        };
+        let [nfscope, guest] = programs;
         vec![
             (".".into(), folder.join("guest")),
             ("scenarios".into(), folder.join("scenarios")),
-            ("nfscope".into(), self.arguments.nfscope.clone()),
-            ("nfscope-guest".into(), self.arguments.guest.clone()),
+            ("nfscope".into(), nfscope),
+            ("nfscope-guest".into(), guest),
         ]
     }
 

@@ -59,6 +59,11 @@ impl KernelSpec {
         DEFAULTS.iter().map(|(suite, prefix)| Self::new(Some(suite), prefix, FLAVOUR)).collect()
     }
 
+    /// The kernel of the arm64 guest.
+    pub fn arm64() -> Self {
+        Self::new(Some(ARM64.0), ARM64.1, ARM64_FLAVOUR)
+    }
+
     fn new(suite: Option<&str>, prefix: &str, flavour: &str) -> Self {
         Self {
             suite: suite.map(str::to_owned),
@@ -100,7 +105,7 @@ impl FromStr for KernelSpec {
             return Err("expected a release such as 6.12, or SUITE:PREFIX[:FLAVOUR]".to_owned());
         }
         match parts[..] {
-            ["arm64"] => Ok(Self::new(Some(ARM64.0), ARM64.1, ARM64_FLAVOUR)),
+            ["arm64"] => Ok(Self::arm64()),
             [prefix] => {
                 let known = DEFAULTS.iter().find(|(_, known)| *known == prefix);
                 Ok(Self::new(known.map(|(suite, _)| *suite), prefix, FLAVOUR))

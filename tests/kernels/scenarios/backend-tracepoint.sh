@@ -1,0 +1,17 @@
+# The drop tracepoint alone names no rule, but every drop.
+# architectures: amd64 arm64
+topology 4
+rules server <<'EOF'
+table inet filter {
+    chain input {
+        type filter hook input priority filter; policy accept;
+        tcp dport 10000 drop
+    }
+}
+EOF
+nfscope_start --backend tracepoint
+send client tcp 10.0.0.2:10000 --count 2 --wait 20
+nfscope_stop
+
+expect_drops 2 backend=tracepoint netns.name=server packet.transport.destination=10000
+expect_drops 0 cause.kind=nft_rule
