@@ -246,3 +246,17 @@ proptest! {
         let _ = lines.parse::<FunctionText>();
     }
 }
+
+/// What `doctor --points --json` shows: registers and places by name, a refusal as its sentence.
+#[test]
+fn as_json() {
+    let mut text = fixture("6.12");
+    text.jump_sites.retain(|site| site.offset != 0x36e);
+    let points = locate(&text, &layout("6.12"), None).unwrap();
+    let json = serde_json::to_value(&points).unwrap();
+    assert_eq!(json["verdict"]["holds"]["rule"], "r14");
+    assert_eq!(json["verdict"]["holds"]["basechain"], "[sp+0x0]");
+    assert_eq!(json["drops"][0]["cause"], "rule");
+    let refused = json["continue"]["refused"].as_str().unwrap();
+    assert!(refused.contains("trace call for a matching rule"), "{refused}");
+}

@@ -10,6 +10,7 @@
 mod describe;
 mod drops;
 mod evals;
+mod no_match;
 mod outcomes;
 mod policy;
 mod running;
@@ -177,7 +178,7 @@ pub fn locate(
     let matched = outcomes::matched(&view, &sites);
     let rule = outcomes::current_rule(&view, &sites);
     let eval_entry = evals::entry(&view, &evals, rule);
-    let no_match = outcomes::no_match(&view, &sites, &evals, rule);
+    let no_match = no_match::no_match(&view, &sites, &evals, rule);
     Ok(NftPoints {
         arch: text.arch,
         size: text.code.len() as u32,
