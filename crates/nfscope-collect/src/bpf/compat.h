@@ -39,26 +39,19 @@ struct task_struct___arm64 {
 extern const int __preempt_count __ksym __weak;
 extern const struct pcpu_hot pcpu_hot __ksym __weak;
 
-/* 6.10: "bpf: Introduce bpf_preempt_[disable,enable] kfuncs" */
-extern void bpf_preempt_disable(void) __ksym __weak;
-extern void bpf_preempt_enable(void) __ksym __weak;
+/* 6.2: "bpf: Add kfunc bpf_rdonly_cast" */
+extern void *bpf_rdonly_cast(const void *object, __u32 btf_id) __ksym __weak;
 
-/*
- * Since about 7.0 a tracepoint's programs can be preempted, and the kernel
- * skips a program that is already running on the CPU: a task switch inside it
- * would lose the other task's events.
- */
-static __always_inline void stay_on_cpu(void)
-{
-	if (bpf_ksym_exists(bpf_preempt_disable) && bpf_ksym_exists(bpf_preempt_enable))
-		bpf_preempt_disable();
-}
-
-static __always_inline void may_leave_cpu(void)
-{
-	if (bpf_ksym_exists(bpf_preempt_disable) && bpf_ksym_exists(bpf_preempt_enable))
-		bpf_preempt_enable();
-}
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+struct trace_event_raw_kfree_skb {
+	void *skbaddr;
+	void *location;
+};
+/* 5.17: "net: skb: introduce kfree_skb_reason()" */
+struct trace_event_raw_kfree_skb___reason {
+	unsigned int reason;
+};
+#pragma clang attribute pop
 
 /* Whether the packet carries a VLAN tag beside its bytes. */
 static __always_inline bool skb_has_tag(struct sk_buff *skb)
@@ -74,27 +67,28 @@ static __always_inline bool skb_has_tag(struct sk_buff *skb)
 }
 
 /*
- * Whether the current process is what the CPU works for: no interrupt, no
- * softirq (include/linux/preempt.h: bits 8..15 softirq, where only an odd
- * count means serving one, 16..19 hardirq, 20..23 NMI).
+ * The CPU's preempt count (include/linux/preempt.h): bits 0..7 how often
+ * preemption was disabled, 8..15 softirq (an odd count: serving one), 16..19
+ * hardirq, 20..23 NMI. Negative where it cannot be had.
  */
-static __always_inline bool in_process_context(void)
+static __always_inline int preempt_count_now(void)
 {
-	int count;
-
 #if defined(__TARGET_ARCH_arm64)
 	struct task_struct___arm64 *task = (void *)bpf_get_current_task();
 
-	count = BPF_CORE_READ(task, thread_info.preempt_count);
+	return BPF_CORE_READ(task, thread_info.preempt_count);
 #else
 	if (&__preempt_count)
-		count = *(const int *)bpf_this_cpu_ptr(&__preempt_count);
-	else if (&pcpu_hot)
-		count = ((const struct pcpu_hot *)bpf_this_cpu_ptr(&pcpu_hot))->preempt_count;
-	else
-		return false;
+		return *(const int *)bpf_this_cpu_ptr(&__preempt_count) & 0x7fffffff;
+	if (&pcpu_hot)
+		return ((const struct pcpu_hot *)bpf_this_cpu_ptr(&pcpu_hot))->preempt_count &
+		       0x7fffffff;
+	return -1;
 #endif
-	return !(count & 0x00ff0100);
 }
+
+/* Not in an interrupt or softirq: the current process is what the CPU works for. */
+#define IN_PROCESS(count) ((count) >= 0 && !((count) & 0x00ff0100))
+#define PREEMPTIBLE(count) (!((count) & 0xff))
 
 #endif

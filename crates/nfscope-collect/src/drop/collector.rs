@@ -14,10 +14,12 @@ use crate::{CollectError, object, raw};
 
 /// The compiled programs.
 const OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/drop.bpf.o"));
-/// The tracepoint's program, and the one for kernels where it does not load
-/// because they do not list the preemption count among their symbols.
+/// The tracepoint's program, and its two variants: for kernels that do not
+/// list the preemption count among their symbols, and for kernels that let
+/// another task interrupt it (see `drop.bpf.c`).
 const TRACEPOINT: &str = "on_kfree_skb";
 const TRACEPOINT_BLIND: &str = "on_kfree_skb_blind";
+const TRACE_EVENT: &str = "on_kfree_skb_event";
 /// How long the self-test's records may take.
 const TRIAL_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -87,6 +89,8 @@ pub struct DropCollector {
     backend: Backend,
     /// Where the trial's packets were freed.
     sites: Vec<u64>,
+    /// The trial showed that other tasks can interrupt the tracepoint's program.
+    preemptible: bool,
 }
 
 impl DropCollector {
@@ -100,12 +104,26 @@ impl DropCollector {
         setup: &Setup,
         scratch: Option<&Scratch>,
     ) -> Result<Self, CollectError> {
-        let scratch_netns = scratch.map_or(0, Scratch::inode);
-        let mut program = TRACEPOINT;
-        let object = load(options, setup, scratch_netns, program).or_else(|first| {
-            program = TRACEPOINT_BLIND;
-            load(options, setup, scratch_netns, program).map_err(|_| first)
+        let try_one = |program| Self::start_with(program, options, setup, scratch);
+        let started = try_one(TRACEPOINT).or_else(|first| match first {
+            CollectError::Load { .. } => try_one(TRACEPOINT_BLIND).map_err(|_| first),
+            other => Err(other),
         })?;
+        if started.preemptible {
+            // what the trace event's program cannot do, this one does with losses
+            return try_one(TRACE_EVENT).or(Ok(started));
+        }
+        Ok(started)
+    }
+
+    fn start_with(
+        program: &'static str,
+        options: &DropOptions,
+        setup: &Setup,
+        scratch: Option<&Scratch>,
+    ) -> Result<Self, CollectError> {
+        let scratch_netns = scratch.map_or(0, Scratch::inode);
+        let object = load(options, setup, scratch_netns, program)?;
         let mut links = Vec::new();
         let mut late = Vec::new();
         links.push(tracepoint(&object, program)?);
@@ -128,7 +146,7 @@ impl DropCollector {
         let queue = Rc::new(RefCell::new(Vec::new()));
         let ring = ring(&object, &queue)?;
         let mut collector =
-            Self { links, late, ring, queue, object, scratch_netns, backend: setup.backend, sites: Vec::new() };
+            Self { links, late, ring, queue, object, scratch_netns, backend: setup.backend, sites: Vec::new(), preemptible: false };
         if let (Some(scratch), true) = (scratch, setup.backend != Backend::Tracepoint) {
             collector.try_out(scratch)?;
         }
@@ -206,6 +224,7 @@ impl DropCollector {
             others.extend(rest);
         }
         self.queue.borrow_mut().splice(0..0, others);
+        self.preemptible = records.iter().any(|r| r.preemptible);
         self.sites = records.iter().filter(|r| r.nft.is_some()).map(|r| r.location).collect();
         test.judge(&records).map_err(|why| CollectError::Backend {
             backend,
@@ -281,7 +300,8 @@ fn with_program<T>(
 
 fn tracepoint(object: &Object, program: &str) -> Result<Link, CollectError> {
     with_program(object, program, |p| {
-        p.attach_trace().map_err(|e| CollectError::Attach {
+        let link = if program == TRACE_EVENT { p.attach() } else { p.attach_trace() };
+        link.map_err(|e| CollectError::Attach {
             place: "tracepoint skb:kfree_skb".into(),
             reason: e.to_string(),
         })

@@ -156,6 +156,7 @@ static __always_inline void base_part(struct part_base *b, struct sk_buff *skb, 
 				      u32 reason, u32 netns, bool context)
 {
 	struct net_device *dev = skb->dev;
+	int count;
 
 	b->type = PART_BASE;
 	b->cpu = bpf_get_smp_processor_id();
@@ -174,7 +175,10 @@ static __always_inline void base_part(struct part_base *b, struct sk_buff *skb, 
 		bpf_probe_read_kernel(b->device, sizeof(b->device), dev->name);
 	}
 	b->pid = 0;
-	if (context && in_process_context()) {
+	count = context ? preempt_count_now() : -1;
+	if (IN_PROCESS(count)) {
+		if (PREEMPTIBLE(count))
+			b->flags |= BASE_PREEMPTIBLE;
 		b->pid = bpf_get_current_pid_tgid() >> 32;
 		bpf_get_current_comm(b->comm, sizeof(b->comm));
 		b->flags |= BASE_IN_PROCESS;
@@ -288,26 +292,21 @@ take:
 	return 0;
 }
 
-static __always_inline int freed(u64 *ctx, struct sk_buff *skb, void *location, bool context)
+static __always_inline int freed(void *ctx, struct sk_buff *skb, void *location, u32 reason,
+				 bool context)
 {
-	struct note *n;
-	u32 reason = 0;
+	struct note *n = note_find(skb);
 
-	stay_on_cpu();
-	n = note_find(skb);
-	if (cfg.has_reason)
-		reason = ctx[2];
 	drop(ctx, skb, (u64)location, reason, n, context);
 	if (n)
 		n->skb = 0;
-	may_leave_cpu();
 	return 0;
 }
 
 SEC("tp_btf/kfree_skb")
 int BPF_PROG(on_kfree_skb, struct sk_buff *skb, void *location)
 {
-	return freed(ctx, skb, location, true);
+	return freed(ctx, skb, location, cfg.has_reason ? ctx[2] : 0, true);
 }
 
 /*
@@ -318,5 +317,23 @@ int BPF_PROG(on_kfree_skb, struct sk_buff *skb, void *location)
 SEC("tp_btf/kfree_skb")
 int BPF_PROG(on_kfree_skb_blind, struct sk_buff *skb, void *location)
 {
-	return freed(ctx, skb, location, false);
+	return freed(ctx, skb, location, cfg.has_reason ? ctx[2] : 0, false);
+}
+
+/*
+ * For kernels that let another task interrupt a tracepoint's programs (since
+ * about 7.0): they skip a program that is already running on the CPU, so that
+ * all drops of the other task would be lost. The programs of the trace event
+ * behind the tracepoint still run without preemption, at a higher price.
+ */
+SEC("tracepoint/skb/kfree_skb")
+int on_kfree_skb_event(struct trace_event_raw_kfree_skb *event)
+{
+	struct trace_event_raw_kfree_skb___reason *with = (void *)event;
+	struct sk_buff *skb;
+
+	if (!bpf_ksym_exists(bpf_rdonly_cast))
+		return 0;
+	skb = bpf_rdonly_cast(event->skbaddr, bpf_core_type_id_kernel(struct sk_buff));
+	return freed(event, skb, event->location, cfg.has_reason ? with->reason : 0, true);
 }

@@ -143,6 +143,7 @@ struct part_nft {
 #define BASE_HAS_TAG 2 /* vlan_proto, vlan_tci are an offloaded tag */
 #define BASE_TAG_INLINE 4 /* the tag stands in the frame too */
 #define BASE_IN_PROCESS 8 /* pid and comm are the context */
+#define BASE_PREEMPTIBLE 16 /* another task could interrupt the program */
 
 struct part_base {
 	u32 type;

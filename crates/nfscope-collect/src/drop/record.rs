@@ -98,7 +98,9 @@ pub struct DropRecord {
     pub device: Option<(u32, String)>,
     /// Process id and command, where the process is the context.
     pub process: Option<(u32, String)>,
-    /// `skb->protocol` in host order.
+    /// Another task could interrupt the program that made the record.
+    pub preemptible: bool,
+    /// Ethernet protocol in host order.
     pub ethertype: u16,
     /// Offloaded VLAN tag: protocol and TCI, both in host order.
     pub tag: Option<(u16, u16)>,
@@ -228,6 +230,7 @@ fn nft_part(r: &mut Reader<'_>) -> Option<Option<NftPart>> {
 const HAS_LINK: u16 = 1;
 const HAS_TAG: u16 = 2;
 const IN_PROCESS: u16 = 8;
+const PREEMPTIBLE: u16 = 16;
 
 fn base_part(r: &mut Reader<'_>) -> Option<DropRecord> {
     let cpu = r.u32()?;
@@ -255,6 +258,7 @@ fn base_part(r: &mut Reader<'_>) -> Option<DropRecord> {
         length,
         mark,
         device: (ifindex != 0).then_some((ifindex, device)),
+        preemptible: flags & PREEMPTIBLE != 0,
         process: (flags & IN_PROCESS != 0).then_some((pid, comm)),
         ethertype,
         tag: (flags & HAS_TAG != 0).then_some((vlan_proto, vlan_tci)),
