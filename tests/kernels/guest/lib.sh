@@ -177,6 +177,8 @@ listen() {
 }
 
 nfscope_run() {
+    # The last one's "watching" must be gone before anybody waits for it.
+    : >"$EVENTS" >"$ERRORS"
     # With job control a background job does not ignore SIGINT.
     set -m
     # shellcheck disable=SC2086
