@@ -17,6 +17,7 @@
 #   nfscope_run ARGUMENTS…      the same for `nfscope ARGUMENTS…`
 #   nfscope_stop                SIGINT; its status must be 0
 #   nfscope_wait                wait for its end without a signal
+#   await_events COUNT          until so many events are written
 #   expect_drops COUNT CONDITION…   see `nfscope-guest expect --help`
 #   expect_events TYPE COUNT CONDITION…
 #   expect_text PART            a part of a line that the last nfscope printed
@@ -213,6 +214,10 @@ nfscope_wait() {
         cat "$ERRORS"
         fail "nfscope ended with status $status"
     }
+}
+
+await_events() {
+    nfscope-guest await "$EVENTS" "{" --count "$1" --pid "$NFSCOPE"
 }
 
 expect_drops() {

@@ -10,11 +10,14 @@ table inet filter {
 EOF
 wanted=$(handle server "was here")
 nfscope_start
+send client udp 10.0.0.2:10000
+# The first event is written once the ruleset has been read.
+await_events 1
 send client udp 10.0.0.2:10000 --count 2
 within server nft delete rule inet filter input handle "$wanted"
 send client udp 10.0.0.2:10000 --count 2
 nfscope_stop
 
-expect_drops 2 cause.kind=nft_rule
-expect_drops 2 cause.kind=nft_rule cause.handle="$wanted" cause.table=filter cause.chain=input \
+expect_drops 3 cause.kind=nft_rule
+expect_drops 3 cause.kind=nft_rule cause.handle="$wanted" cause.table=filter cause.chain=input \
     "cause.rule=udp dport 10000 drop comment \"was here\"" "cause.comment=was here"

@@ -13,17 +13,17 @@ table inet $1 {
 EOF
 }
 load before
-nfscope_start
+nfscope_start udp port 10000
 send client udp 10.0.0.2:10000 --count 2
+await_events 2
 load between
 load after
-sleep 1
 send client udp 10.0.0.2:10000 --count 3
-# The same names and handles once more, for another table.
+await_events 5
+# The same names and handles once more, for another table and another rule.
 load after
 within server nft replace rule inet after input handle "$(handle server 'comment "after"')" \
     udp dport 10000 drop comment '"replaced"'
-sleep 1
 send client udp 10.0.0.2:10000 --count 4
 nfscope_stop
 

@@ -22,7 +22,6 @@ nfscope_start
 send client udp 10.0.0.2:10000 --count 2
 send client udp 10.0.0.2:10001 --count 3
 within server nft add element inet filter ports '{ 10002 : drop }'
-sleep 1
 send client udp 10.0.0.2:10002 --count 4
 nfscope_stop
 

@@ -11,13 +11,16 @@ use anyhow::{Result, bail};
 
 const STEP: Duration = Duration::from_millis(5);
 
-/// Wait until a line of a file starts with a text.
+/// Wait until lines of a file start with a text.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// The file; it may not be there yet.
     file: PathBuf,
-    /// How the line starts.
+    /// How the lines start.
     text: String,
+    /// How many there have to be.
+    #[arg(long, default_value_t = 1)]
+    count: usize,
     /// Give up when this process ends.
     #[arg(long)]
     pid: Option<u32>,
@@ -29,7 +32,7 @@ pub struct Arguments {
 /// Run it.
 ///
 /// # Errors
-/// When the line does not come.
+/// When they do not come.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let end = Instant::now() + Duration::from_secs(arguments.limit);
     loop {
@@ -37,7 +40,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         let ended = arguments.pid.is_some_and(has_ended);
         let bytes = fs::read(&arguments.file).unwrap_or_default();
         let text = String::from_utf8_lossy(&bytes);
-        if text.lines().any(|line| line.starts_with(&arguments.text)) {
+        let found = text.lines().filter(|line| line.starts_with(&arguments.text)).count();
+        if found >= arguments.count {
             return Ok(());
         }
         let why = match (ended, Instant::now() > end) {
@@ -48,7 +52,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
                 continue;
             }
         };
-        bail!("no line {:?} in {}: {why}", arguments.text, arguments.file.display());
+        let file = arguments.file.display();
+        bail!("{found} of {} lines {:?} in {file}: {why}", arguments.count, arguments.text);
     }
 }
 
