@@ -48,8 +48,9 @@ struct trace_event_raw_kfree_skb {
 	void *location;
 };
 /* 5.17: "net: skb: introduce kfree_skb_reason()" */
+enum skb_drop_reason { SKB_NOT_DROPPED_YET };
 struct trace_event_raw_kfree_skb___reason {
-	unsigned int reason;
+	enum skb_drop_reason reason;
 };
 #pragma clang attribute pop
 
