@@ -1,6 +1,6 @@
 //! From what the locator found to probes and settings.
 
-use nfscope_kernel::isa::{Arch, Reg};
+use nfscope_kernel::isa::Reg;
 use nfscope_kernel::locate::Loc;
 use nfscope_kernel::locate::nft::{DropCause, FUNCTION, NftPoints};
 
