@@ -226,7 +226,9 @@ impl DropCollector {
         self.queue.borrow_mut().splice(0..0, others);
         self.preemptible = records.iter().any(|r| r.preemptible);
         self.sites = records.iter().filter(|r| r.nft.is_some()).map(|r| r.location).collect();
-        test.judge(&records).map_err(|why| CollectError::Backend {
+        let verdict = test.judge(&records);
+        test.remove();
+        verdict.map_err(|why| CollectError::Backend {
             backend,
             reason: format!("the self-test failed: {why}"),
         })

@@ -81,6 +81,12 @@ impl SelfTest {
         })
     }
 
+    /// Takes the ruleset away, so that another trial can follow.
+    pub fn remove(self) {
+        // if it stays, the next trial says so
+        let _ = self.table.delete();
+    }
+
     /// What is wrong with the records, if anything.
     pub fn judge(&self, records: &[DropRecord]) -> Result<(), String> {
         for trial in self.trials() {
