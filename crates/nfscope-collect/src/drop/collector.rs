@@ -145,8 +145,17 @@ impl DropCollector {
         }
         let queue = Rc::new(RefCell::new(Vec::new()));
         let ring = ring(&object, &queue)?;
-        let mut collector =
-            Self { links, late, ring, queue, object, scratch_netns, backend: setup.backend, sites: Vec::new(), preemptible: false };
+        let mut collector = Self {
+            links,
+            late,
+            ring,
+            queue,
+            object,
+            scratch_netns,
+            backend: setup.backend,
+            sites: Vec::new(),
+            preemptible: false,
+        };
         if let (Some(scratch), true) = (scratch, setup.backend != Backend::Tracepoint) {
             collector.try_out(scratch)?;
         }

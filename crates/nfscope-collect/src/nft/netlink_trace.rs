@@ -207,8 +207,7 @@ fn open(inode: u32, owned: bool) -> Result<(TraceSocket, Vec<Table>), CollectErr
     netns::Handle::find(inode).and_then(|h| h.enter()).map_err(|e| failed(&e))?;
     let socket = TraceSocket::open().map_err(|e| failed(&e))?;
     let mut tables = Vec::new();
-    for (family, required) in
-        [(Family::Inet, true), (Family::Arp, false), (Family::Bridge, false)]
+    for (family, required) in [(Family::Inet, true), (Family::Arp, false), (Family::Bridge, false)]
     {
         match Table::create(&spec(family, owned)) {
             Ok(table) => tables.push(table),

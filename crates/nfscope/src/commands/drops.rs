@@ -36,12 +36,8 @@ pub fn run(arguments: &DropsArguments) -> Result<(), Failure> {
 
     eprintln!("nfscope: watching drops, {}; Ctrl-C ends", started.describe());
     let signals = Signals::install()?;
-    let resolver = DropResolver::new(
-        reasons,
-        started.backend(),
-        started.drop_sites(),
-        settings.numeric,
-    );
+    let resolver =
+        DropResolver::new(reasons, started.backend(), started.drop_sites(), settings.numeric);
     let rules = Rules::new(settings.request.options.netns, settings.numeric);
     let mut stream = Stream::new(&settings, resolver, rules, std::io::stdout().is_terminal());
     for notice in started.notices.drain(..) {

@@ -82,9 +82,8 @@ impl DropResolver {
 
     /// The event, with everything but the rule's text and the namespace's name.
     pub fn event(&mut self, record: &DropRecord) -> Drop {
-        let device = |d: &Option<(u32, String)>| {
-            d.clone().map(|(index, name)| Device { index, name })
-        };
+        let device =
+            |d: &Option<(u32, String)>| d.clone().map(|(index, name)| Device { index, name });
         let (cause, backend) = self.cause(record);
         Drop {
             time_ns: self.time_ns(record.monotonic_ns),
@@ -195,7 +194,8 @@ impl DropResolver {
                 .iter()
                 .any(|prefix| name.starts_with(prefix))
         };
-        let first = addresses.iter().rposition(|a| self.symbols.function(*a).is_some_and(of_tracing));
+        let first =
+            addresses.iter().rposition(|a| self.symbols.function(*a).is_some_and(of_tracing));
         let from = first.map_or(0, |last| last + 1);
         addresses[from..].iter().map(|address| self.place(*address)).collect()
     }

@@ -34,15 +34,14 @@ impl Lab {
         .iter()
         .map(|line| line.split(' ').map(str::to_string).collect())
         .collect();
-        let firewall: Vec<Vec<String>> =
-            [
-                "link set eth0 addrgenmode none".into(),
-                format!("addr add {FIREWALL}/24 dev eth0"),
-                "link set eth0 up".into(),
-            ]
-            .iter()
-            .map(|line: &String| line.split(' ').map(str::to_string).collect())
-            .collect();
+        let firewall: Vec<Vec<String>> = [
+            "link set eth0 addrgenmode none".into(),
+            format!("addr add {FIREWALL}/24 dev eth0"),
+            "link set eth0 up".into(),
+        ]
+        .iter()
+        .map(|line: &String| line.split(' ').map(str::to_string).collect())
+        .collect();
         for words in client {
             lab.client.run(move || execute("ip", &words, ""))??;
         }

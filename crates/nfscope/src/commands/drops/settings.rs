@@ -40,9 +40,7 @@ pub fn filter(words: &[String]) -> Result<Option<Compiled>, Failure> {
     if expression.trim().is_empty() {
         return Ok(None);
     }
-    nfscope_filter::compile(&expression)
-        .map(Some)
-        .map_err(|e| Failure::Usage(e.to_string()))
+    nfscope_filter::compile(&expression).map(Some).map_err(|e| Failure::Usage(e.to_string()))
 }
 
 impl Settings {
@@ -55,8 +53,7 @@ impl Settings {
     ) -> Result<Self, Failure> {
         let netns = a.netns.as_deref().map(find_netns).transpose()?;
         let reason = a.reason.as_deref().map(|r| find_reason(r, reasons)).transpose()?;
-        let leftover =
-            if a.allow_leftover_table { Leftover::Accepted } else { Leftover::Refused };
+        let leftover = if a.allow_leftover_table { Leftover::Accepted } else { Leftover::Refused };
         Ok(Self {
             request: Request {
                 options: DropOptions {

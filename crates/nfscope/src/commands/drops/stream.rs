@@ -33,12 +33,7 @@ pub struct Stream {
 
 impl Stream {
     /// Sinks as the settings say.
-    pub fn new(
-        settings: &Settings,
-        resolver: DropResolver,
-        rules: Rules,
-        terminal: bool,
-    ) -> Self {
+    pub fn new(settings: &Settings, resolver: DropResolver, rules: Rules, terminal: bool) -> Self {
         let own = nfscope_ruleset::netns::Handle::current().ok().map(|h| h.inode());
         let out = || -> BufWriter<Stdout> { BufWriter::new(io::stdout()) };
         let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
