@@ -3,7 +3,8 @@
 # make vm KERNEL=6.12 CMD='…'        run a command in a guest; nfscope is there
 # make release                       the statically linked program
 #
-# ARM64=no leaves out the arm64 guest, for which a second nfscope is built.
+# For the arm64 guest a second nfscope is built, where Rust has that target's
+# library; ARM64=no leaves it out. What is left out is counted as skipped.
 # ARGS adds arguments: make test ARGS='--kernel 6.12 --scenario article'
 
 MACHINE := $(shell uname -m)
@@ -13,17 +14,17 @@ KERNEL ?= 6.12
 CMD ?= nfscope doctor
 ARGS ?=
 JOBS ?= $(shell nproc)
-ARM64 ?= yes
 ARM64_TARGET := aarch64-unknown-linux-gnu
+ARM64_LIBRARY = $(wildcard $(shell rustc --print target-libdir --target $(ARM64_TARGET) 2>/dev/null))
 ARM64_STATIC := $(or $(CARGO_TARGET_DIR),target)/$(ARM64_TARGET)/release
 # A recipe hands it to the guest's shell as it is.
-export CMD ARM64
+export CMD
 
 static_build = RUSTFLAGS="-C target-feature=+crt-static" \
 	LIBBPF_SYS_LIBRARY_PATH=/usr/lib/$(MACHINE)-linux-gnu \
 	cargo build --release --target $(TARGET)
 
-.PHONY: demo test vm release lab lab-arm64
+.PHONY: demo test test-kernels vm release lab lab-arm64
 
 release:
 	.ci/setup build
@@ -54,12 +55,28 @@ test:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo test --workspace
-	$(MAKE) --no-print-directory lab $(if $(filter yes,$(ARM64)),lab-arm64)
-	$(STATIC)/nfscope-lab test --jobs $(JOBS) --nfscope $(STATIC)/nfscope \
-		--guest $(STATIC)/nfscope-guest \
-		$(if $(filter yes,$(ARM64)),--arm64 $(ARM64_STATIC)) $(ARGS)
+	$(MAKE) --no-print-directory test-kernels
 
-vm: lab
-	mkdir -p $(STATIC)/share
-	cp $(STATIC)/nfscope $(STATIC)/nfscope-guest $(STATIC)/share
-	$(STATIC)/nfscope-lab vm $(KERNEL) --share $(STATIC)/share $(ARGS) -- "$$CMD"
+# Not in the recipe above: setup may install what is asked for here.
+ifeq ($(ARM64),no)
+test-kernels: arm64 = --no-arm64 "make ARM64=no"
+test-kernels: lab
+else ifeq ($(findstring --kernel,$(ARGS))$(findstring arm64,$(ARGS)),--kernel)
+test-kernels: lab
+else ifeq ($(ARM64_LIBRARY),)
+test-kernels: arm64 = --no-arm64 "Rust has no library for $(ARM64_TARGET) here"
+test-kernels: lab
+else
+test-kernels: arm64 = --arm64 $(ARM64_STATIC)
+test-kernels: lab lab-arm64
+endif
+test-kernels:
+	$(STATIC)/nfscope-lab test --jobs $(JOBS) --nfscope $(STATIC)/nfscope \
+		--guest $(STATIC)/nfscope-guest $(arm64) $(ARGS)
+
+# The folder with the programs that a kernel's guest runs.
+programs = $(if $(filter %arm64,$(KERNEL)),$(ARM64_STATIC),$(STATIC))
+vm: lab $(if $(filter %arm64,$(KERNEL)),lab-arm64)
+	mkdir -p $(programs)/share
+	cp $(programs)/nfscope $(programs)/nfscope-guest $(programs)/share
+	$(STATIC)/nfscope-lab vm $(KERNEL) --share $(programs)/share $(ARGS) -- "$$CMD"

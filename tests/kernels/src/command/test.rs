@@ -50,9 +50,13 @@ pub struct Arguments {
     /// The statically linked nfscope-guest.
     #[arg(long, value_name = "FILE")]
     guest: PathBuf,
-    /// A folder with both programs for arm64; its kernel is tested too then.
+    /// A folder with both programs for arm64; without it, what would run on
+    /// that kernel counts as skipped.
     #[arg(long, value_name = "DIR")]
     arm64: Option<PathBuf>,
+    /// Why there are no such programs, for the report.
+    #[arg(long, value_name = "REASON", default_value = "no programs for arm64 (--arm64)")]
+    no_arm64: String,
     /// More arguments for each nfscope, such as `--backend trace_hook`.
     #[arg(long, value_name = "WORDS", default_value = "", allow_hyphen_values = true)]
     nfscope_arguments: String,
@@ -92,23 +96,32 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let mut kernels = arguments.kernels.clone();
     if kernels.is_empty() {
         kernels = KernelSpec::defaults();
-        kernels.extend(arguments.arm64.is_some().then(KernelSpec::arm64));
+        kernels.push(KernelSpec::arm64());
     }
-    let foreign = |kernel: &&KernelSpec| kernel.architecture() == Architecture::Arm64;
-    if let (Some(kernel), None) = (kernels.iter().find(foreign), &arguments.arm64) {
+    let (bootable, left_out): (Vec<KernelSpec>, Vec<KernelSpec>) =
+        kernels.iter().cloned().partition(|kernel| {
+            arguments.arm64.is_some() || kernel.architecture() != Architecture::Arm64
+        });
+    if let (Some(kernel), false) = (left_out.first(), arguments.kernels.is_empty()) {
         bail!("kernel {kernel} needs programs of its architecture: --arm64");
     }
     // One after the other, before anything starts: the machines run offline.
-    for kernel in &kernels {
+    for kernel in &bootable {
         prepare(&cache, kernel)?;
     }
     let run = Run {
         arguments,
         cache: &cache,
         skips: &skips,
-        waiting: Mutex::new(plan::batches(&kernels, &scenarios).into()),
+        waiting: Mutex::new(plan::batches(&bootable, &scenarios).into()),
         outcomes: Mutex::default(),
     };
+    for batch in plan::batches(&left_out, &scenarios) {
+        for scenario in &batch.scenarios {
+            let kernel = batch.kernel.to_string();
+            run.report(Outcome::skipped(&kernel, &scenario.name, &arguments.no_arm64));
+        }
+    }
     thread::scope(|scope| {
         for _ in 0..arguments.jobs.max(1) {
             scope.spawn(|| run.work());

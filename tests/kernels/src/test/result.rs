@@ -11,7 +11,8 @@ pub enum Verdict {
     Passed,
     /// It did not, for this reason.
     Failed(String),
-    /// The kernel cannot do it, and the table says so.
+    /// The kernel cannot do it, and the table says so; or this machine cannot
+    /// run the kernel.
     Skipped(String),
 }
 
@@ -56,11 +57,20 @@ impl Outcome {
 
     /// A scenario that never ended.
     pub fn failed(kernel: &str, scenario: &str, reason: String, output: Vec<String>) -> Self {
+        Self { output, ..Self::without_end(kernel, scenario, Verdict::Failed(reason)) }
+    }
+
+    /// A scenario that never began: this machine cannot run its kernel.
+    pub fn skipped(kernel: &str, scenario: &str, reason: &str) -> Self {
+        Self::without_end(kernel, scenario, Verdict::Skipped(reason.to_owned()))
+    }
+
+    fn without_end(kernel: &str, scenario: &str, verdict: Verdict) -> Self {
         Self {
             kernel: kernel.to_owned(),
             scenario: scenario.to_owned(),
-            verdict: Verdict::Failed(reason),
-            output,
+            verdict,
+            output: Vec::new(),
             time: Duration::ZERO,
         }
     }
