@@ -1,5 +1,6 @@
 # A process is named for what happens in its own context, and for nothing that
 # an interrupt does in its time.
+# architectures: amd64 arm64
 topology 4
 rules client <<'EOF'
 table ip filter {

@@ -1,5 +1,6 @@
 # Random rules and packets: for each packet the probe points name what the
 # kernel's own trace messages name, with the kernel's tracing on and off.
+# architectures: amd64 arm64
 # timeout: 400
 modprobe nf_tables
 nfscope drops --backend points --duration 100ms >/dev/null 2>"$ERRORS" || skip "$(tail -n 1 "$ERRORS")"

@@ -1,4 +1,5 @@
 # Killed at any moment, nothing stays behind.
+# architectures: amd64 arm64
 # timeout: 120
 topology 4
 rules server <<'EOF'

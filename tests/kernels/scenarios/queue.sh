@@ -1,4 +1,5 @@
 # A packet queued for a program that does not listen is dropped by its rule.
+# architectures: amd64 arm64
 topology 4
 rules server <<'EOF'
 table inet filter {

@@ -1,5 +1,6 @@
 # The error that a reject sends is dropped by another rule while the rejected
 # packet is still under way: each drop belongs to its own rule.
+# architectures: amd64 arm64
 topology 4
 rules server <<'EOF'
 table ip filter {
