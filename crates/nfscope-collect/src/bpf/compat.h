@@ -67,10 +67,40 @@ static __always_inline bool skb_has_tag(struct sk_buff *skb)
 	return false;
 }
 
+/* include/linux/sched.h */
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+struct task_struct {
+	void *stack;
+};
+#pragma clang attribute pop
+
+/*
+ * 5.10 does not tell where the preempt count is. x86-64 runs interrupts and
+ * softirqs on a stack of their own (5.8: "x86/entry: Convert device interrupts
+ * to inline stack switching" and its series), so that a program on the task's
+ * stack (arch/x86/include/asm/page_64_types.h: THREAD_SIZE) works for the task
+ * or in ksoftirqd.
+ */
+#define THREAD_SIZE 16384
+
+static __always_inline bool on_task_stack(void)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	u64 frame;
+
+	asm volatile("r1 = r10\n"
+		     "w1 = w1\n"
+		     "%0 = r1\n"
+		     : "=r"(frame)
+		     :
+		     : "r1");
+	return (u32)frame - (u32)(u64)BPF_CORE_READ(task, stack) < THREAD_SIZE;
+}
+
 /*
  * The CPU's preempt count (include/linux/preempt.h): bits 0..7 how often
  * preemption was disabled, 8..15 softirq (an odd count: serving one), 16..19
- * hardirq, 20..23 NMI. Negative where it cannot be had.
+ * hardirq, 20..23 NMI. Negative: in an interrupt, or it cannot be had.
  */
 static __always_inline int preempt_count_now(void)
 {
@@ -84,7 +114,7 @@ static __always_inline int preempt_count_now(void)
 	if (&pcpu_hot)
 		return ((const struct pcpu_hot *)bpf_this_cpu_ptr(&pcpu_hot))->preempt_count &
 		       0x7fffffff;
-	return -1;
+	return on_task_stack() ? 1 : -1;
 #endif
 }
 

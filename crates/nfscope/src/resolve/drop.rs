@@ -95,7 +95,7 @@ impl DropResolver {
             cause,
             backend,
             packet: packet(record),
-            process: record.process.clone().map(|(pid, command)| Process { pid, command }),
+            process: process(record),
             stack: self.stack(&record.stack),
         }
     }
@@ -222,6 +222,12 @@ fn place(nft: &NftPart) -> Option<ChainRef> {
         hook: hooks::name(nft.pf, nft.hook).map(str::to_string),
         priority: nft.priority,
     })
+}
+
+/// The process, unless it is the thread that works off softirqs.
+fn process(record: &DropRecord) -> Option<Process> {
+    let (pid, command) = record.process.clone()?;
+    (!command.starts_with("ksoftirqd/")).then_some(Process { pid, command })
 }
 
 fn packet(record: &DropRecord) -> Packet {
