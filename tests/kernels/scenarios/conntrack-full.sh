@@ -19,6 +19,6 @@ done
 nfscope_stop
 
 expect_drops 0 cause.kind=nft_rule
-expect_drops 1+ cause.kind=kernel cause.hook_function~conntrack netns.name=server \
+expect_drops 1+ cause.kind=kernel cause.function~nf_hook_slow netns.name=server \
     packet.transport.destination=10000
-! has_reasons || expect_drops 1+ cause.reason=NETFILTER_DROP cause.hint cause.hook_function~conntrack
+! has_reasons || expect_drops 1+ cause.reason=NETFILTER_DROP cause.hint~nf_conntrack_max
