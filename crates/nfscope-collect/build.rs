@@ -11,8 +11,11 @@ fn main() {
         Ok("aarch64") => "arm64",
         other => panic!("nfscope runs on x86_64 and aarch64, not on {other:?}"),
     };
-    compile(Path::new("src/drop/drop.bpf.c"), &out.join("drop.bpf.o"), arch, &include);
-    for dir in ["src/bpf", "src/drop", "../nfscope-filter/include"] {
+    for name in ["drop", "hook"] {
+        let source = format!("src/{name}/{name}.bpf.c");
+        compile(Path::new(&source), &out.join(format!("{name}.bpf.o")), arch, &include);
+    }
+    for dir in ["src/bpf", "src/drop", "src/hook", "../nfscope-filter/include"] {
         println!("cargo:rerun-if-changed={dir}");
     }
 }

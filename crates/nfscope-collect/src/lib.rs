@@ -5,6 +5,7 @@
 
 pub mod drop;
 mod error;
+pub mod hook;
 pub mod nft;
 mod object;
 mod raw;

@@ -3,7 +3,8 @@
 use std::sync::{Mutex, OnceLock};
 
 use libbpf_rs::{
-    MapCore, MapFlags, MapImpl, Object, ObjectBuilder, OpenObject, PrintLevel, set_print,
+    MapCore, MapFlags, MapImpl, Object, ObjectBuilder, OpenObject, PrintLevel, ProgramMut,
+    set_print,
 };
 
 use crate::CollectError;
@@ -88,4 +89,17 @@ pub fn words(object: &Object, name: &str) -> Result<Vec<u64>, CollectError> {
         .unwrap_or_default();
     let (chunks, _) = value.as_chunks::<8>();
     Ok(chunks.iter().map(|c| u64::from_ne_bytes(*c)).collect())
+}
+
+/// Does something with a program by its name.
+pub fn with_program<T>(
+    object: &Object,
+    name: &str,
+    work: impl FnOnce(&ProgramMut<'_>) -> Result<T, CollectError>,
+) -> Result<T, CollectError> {
+    let program = object
+        .progs_mut()
+        .find(|p| p.name() == name)
+        .ok_or_else(|| CollectError::load(format!("no program {name}: built wrongly")))?;
+    work(&program)
 }

@@ -12,6 +12,7 @@ use nfscope_ruleset::netlink::scratch::Table;
 use nfscope_ruleset::netns;
 
 use crate::cli::BackendChoice;
+use crate::hook_naming::HookNaming;
 use crate::machine::Machine;
 use crate::resolve::ReasonNames;
 
@@ -39,6 +40,7 @@ pub struct Request {
 pub struct Started {
     collector: DropCollector,
     netlink: Option<NetlinkTrace>,
+    hook: HookNaming,
     /// The reasons that nftables' drops carry, where there are reasons.
     nft_reasons: Option<[u32; 2]>,
     /// Sentences for the user: why a better backend was not used.
@@ -71,7 +73,13 @@ impl Started {
 
     /// Waits for records; `last`: hands out what was held back.
     pub fn poll(&mut self, timeout: Duration, last: bool) -> Result<Vec<DropRecord>, CollectError> {
-        let records = self.collector.poll(timeout)?;
+        let mut records = self.collector.poll(timeout)?;
+        let drop_reason = self.nft_reasons.map(|[drop, _]| drop);
+        for record in &mut records {
+            if record.nft.is_none() && drop_reason.is_none_or(|drop| record.reason == drop) {
+                record.hook_function = self.hook.function(record);
+            }
+        }
         let Some(netlink) = &mut self.netlink else { return Ok(records) };
         // queues without a listener give no reason
         let reasons = self.nft_reasons;
@@ -81,6 +89,7 @@ impl Started {
 
     /// Attaches what could not be attached before.
     pub fn attach_late(&mut self) -> Result<(), CollectError> {
+        self.hook.advance();
         self.collector.attach_late()
     }
 
@@ -154,6 +163,7 @@ fn run(
     Ok(Started {
         collector,
         netlink: None,
+        hook: HookNaming::begin(),
         nft_reasons: None,
         notices: Vec::new(),
         _key: key,

@@ -13,12 +13,17 @@ trap 'sysctl -qw net.netfilter.nf_conntrack_max=$before' EXIT
 sysctl -qw net.netfilter.nf_conntrack_max=1
 listen server udp 10.0.0.2:10000
 nfscope_start
+# The place in nf_hook_slow is looked for behind the start.
+for _ in $(seq 300); do
+    bpftool prog list | grep -q at_hook_drop && break
+    sleep 0.2
+done
 for port in 4001 4002 4003 4004; do
     send client udp 10.0.0.2:10000 --port "$port"
 done
 nfscope_stop
 
 expect_drops 0 cause.kind=nft_rule
-expect_drops 1+ cause.kind=kernel cause.function~nf_hook_slow netns.name=server \
+expect_drops 1+ cause.kind=kernel cause.hook_function~conntrack netns.name=server \
     packet.transport.destination=10000
 ! has_reasons || expect_drops 1+ cause.reason=NETFILTER_DROP cause.hint~nf_conntrack_max

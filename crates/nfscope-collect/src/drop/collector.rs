@@ -5,7 +5,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
-use libbpf_rs::{Link, Object, ProgramMut, RingBuffer, RingBufferBuilder};
+use libbpf_rs::{Link, Object, RingBuffer, RingBufferBuilder};
 use nfscope_event::Backend;
 
 use super::{Config, DropRecord, Note};
@@ -128,7 +128,7 @@ impl DropCollector {
         let mut late = Vec::new();
         links.push(tracepoint(&object, program)?);
         if let Some((program, function)) = &setup.fentry {
-            let link = with_program(&object, program, |p| {
+            let link = object::with_program(&object, program, |p| {
                 p.attach_trace().map_err(|e| CollectError::Attach {
                     place: function.clone(),
                     reason: e.to_string(),
@@ -297,20 +297,8 @@ fn name_bytes(name: &str) -> [u8; 16] {
     bytes
 }
 
-fn with_program<T>(
-    object: &Object,
-    name: &str,
-    work: impl FnOnce(&ProgramMut<'_>) -> Result<T, CollectError>,
-) -> Result<T, CollectError> {
-    let program = object
-        .progs_mut()
-        .find(|p| p.name() == name)
-        .ok_or_else(|| CollectError::load(format!("no program {name}: built wrongly")))?;
-    work(&program)
-}
-
 fn tracepoint(object: &Object, program: &str) -> Result<Link, CollectError> {
-    with_program(object, program, |p| {
+    object::with_program(object, program, |p| {
         let link = if program == TRACE_EVENT { p.attach() } else { p.attach_trace() };
         link.map_err(|e| CollectError::Attach {
             place: "tracepoint skb:kfree_skb".into(),
@@ -320,7 +308,9 @@ fn tracepoint(object: &Object, program: &str) -> Result<Link, CollectError> {
 }
 
 fn attach(object: &Object, probe: &Probe) -> Result<Link, CollectError> {
-    with_program(object, probe.program, |p| raw::attach_kprobe(p, &probe.function, probe.offset))
+    object::with_program(object, probe.program, |p| {
+        raw::attach_kprobe(p, &probe.function, probe.offset)
+    })
 }
 
 fn module_loaded(name: &str) -> bool {

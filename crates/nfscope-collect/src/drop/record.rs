@@ -111,6 +111,9 @@ pub struct DropRecord {
     pub frame: Vec<u8>,
     /// What nftables had decided.
     pub nft: Option<NftPart>,
+    /// Address of the hook function that dropped it, where that is known by
+    /// [`crate::hook`].
+    pub hook_function: Option<u64>,
     /// Kernel stack, innermost first; empty unless asked for.
     pub stack: Vec<u64>,
 }
@@ -265,6 +268,7 @@ fn base_part(r: &mut Reader<'_>) -> Option<DropRecord> {
         has_link: flags & HAS_LINK != 0,
         frame,
         nft: None,
+        hook_function: None,
         stack: Vec::new(),
     })
 }

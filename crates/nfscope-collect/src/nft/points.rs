@@ -1,7 +1,5 @@
 //! From what the locator found to probes and settings.
 
-use nfscope_kernel::isa::Reg;
-use nfscope_kernel::locate::Loc;
 use nfscope_kernel::locate::nft::{DropCause, FUNCTION, NftPoints};
 
 use super::{PointValues, Points, Probe, Setup, ValueAt};
@@ -30,8 +28,8 @@ pub fn points_setup(nft: NftOffsets, found: &NftPoints) -> Result<Setup, String>
     }
     if let Some(entry) = &found.eval_entry {
         points.eval = PointValues {
-            rule: register(entry.rule),
-            chain: entry.basechain.map_or(ValueAt::None, value),
+            rule: entry.rule.into(),
+            chain: entry.basechain.map_or(ValueAt::None, Into::into),
             chain_is_base: true,
             ..PointValues::default()
         };
@@ -58,10 +56,10 @@ fn only_drops(
 ) -> Result<(), String> {
     for drop in found.drops.iter().flatten() {
         let values = PointValues {
-            rule: drop.rule.map_or(ValueAt::None, value),
-            pkt: value(drop.holds.pkt),
-            regs: value(drop.holds.regs),
-            chain: drop.holds.basechain.map_or(ValueAt::None, value),
+            rule: drop.rule.map_or(ValueAt::None, Into::into),
+            pkt: drop.holds.pkt.into(),
+            regs: drop.holds.regs.into(),
+            chain: drop.holds.basechain.map_or(ValueAt::None, Into::into),
             chain_is_base: true,
         };
         if values.chain == ValueAt::None {
@@ -99,31 +97,19 @@ fn every_verdict(
         (None, None) => return Err("where the chain is at a verdict is not known".into()),
     };
     points.verdict = PointValues {
-        rule: value(verdict.holds.rule),
-        pkt: value(verdict.holds.pkt),
-        regs: value(verdict.holds.regs),
-        chain: value(chain),
+        rule: verdict.holds.rule.into(),
+        pkt: verdict.holds.pkt.into(),
+        regs: verdict.holds.regs.into(),
+        chain: chain.into(),
         chain_is_base,
     };
     points.policy = PointValues {
-        pkt: value(policy.pkt),
-        chain: value(policy.basechain),
+        pkt: policy.pkt.into(),
+        chain: policy.basechain.into(),
         chain_is_base: true,
         ..PointValues::default()
     };
     probes.extend(verdict.probes.iter().map(|offset| probe("at_verdict", *offset)));
     probes.extend(policy.probes.iter().map(|offset| probe("at_policy", *offset)));
     Ok(())
-}
-
-fn value(loc: Loc) -> ValueAt {
-    match loc {
-        Loc::Reg(reg) => register(reg),
-        Loc::Stack(offset) => ValueAt::Stack(offset),
-        Loc::StackAddr(offset) => ValueAt::StackAddress(offset),
-    }
-}
-
-fn register(reg: Reg) -> ValueAt {
-    ValueAt::Register(reg.pt_regs_offset())
 }

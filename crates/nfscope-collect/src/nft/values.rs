@@ -1,6 +1,9 @@
 //! Where values are at a probe point, as the programs are told
 //! (`struct point_values` of `drop.h`).
 
+use nfscope_kernel::isa::Reg;
+use nfscope_kernel::locate::Loc;
+
 /// One value.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ValueAt {
@@ -17,13 +20,29 @@ pub enum ValueAt {
 
 impl ValueAt {
     /// `struct value_at`: kind and offset.
-    fn words(self) -> [u32; 2] {
+    pub(crate) fn words(self) -> [u32; 2] {
         match self {
             Self::None => [0, 0],
             Self::Register(offset) => [1, offset],
             Self::Stack(offset) => [2, offset.cast_unsigned()],
             Self::StackAddress(offset) => [3, offset.cast_unsigned()],
         }
+    }
+}
+
+impl From<Loc> for ValueAt {
+    fn from(loc: Loc) -> Self {
+        match loc {
+            Loc::Reg(reg) => reg.into(),
+            Loc::Stack(offset) => Self::Stack(offset),
+            Loc::StackAddr(offset) => Self::StackAddress(offset),
+        }
+    }
+}
+
+impl From<Reg> for ValueAt {
+    fn from(reg: Reg) -> Self {
+        Self::Register(reg.pt_regs_offset())
     }
 }
 

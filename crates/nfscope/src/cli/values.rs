@@ -28,7 +28,7 @@ pub fn ring_size(text: &str) -> Result<u32, String> {
         other => return Err(format!("unknown unit {other:?}; use K, M or G")),
     };
     let number: u64 = digits.parse().map_err(|_| format!("{text:?} is not a size"))?;
-    let bytes = number.checked_mul(unit).unwrap_or(u64::MAX);
+    let bytes = number.saturating_mul(unit);
     if !(1 << 12..=1 << 30).contains(&bytes) {
         return Err("must be between 4K and 1G".into());
     }

@@ -28,6 +28,8 @@ const CALLERS: [&str; 6] = [
     "__netif_receive_skb_core",
     "__dev_queue_xmit",
 ];
+/// The function that calls hooks and frees what they drop.
+const HOOKS: &str = "nf_hook_slow";
 /// The reason of code that gives none.
 const NO_REASON: &str = "NOT_SPECIFIED";
 /// A verdict that cannot be carried out ends its packet within this time.
@@ -158,6 +160,10 @@ impl DropResolver {
         let function = (!self.numeric).then(|| self.symbols.place(record.location)).flatten();
         let location = record.location;
         let name = self.symbols.function(location);
+        let hook_function = record
+            .hook_function
+            .filter(|_| name.as_deref() == Some(HOOKS))
+            .and_then(|address| self.symbols.function(address));
         if !self.reasons.known() {
             let Some(sentence) = name.as_deref().and_then(known_drop) else {
                 return Cause::Freed(Freed { function, location });
@@ -168,7 +174,7 @@ impl DropResolver {
                 hint: None,
                 function,
                 location,
-                hook_function: None,
+                hook_function,
             });
         }
         let reason = self.reasons.name(record.reason);
@@ -182,7 +188,7 @@ impl DropResolver {
             reason: Some(reason),
             function,
             location,
-            hook_function: None,
+            hook_function,
         })
     }
 
