@@ -1,6 +1,7 @@
 # make demo                          nfscope at work in private namespaces (root)
 # make test                          everything that is tested, on real kernels
 # make vm KERNEL=6.12 CMD='…'        run a command in a guest; nfscope is there
+# make bench ARGS='5.10 6.18'        what it costs, in guest instructions; 6.1, 6.12, 7.2
 # make release                       the statically linked program
 #
 # For the arm64 guest a second nfscope is built, where Rust has that target's
@@ -73,6 +74,9 @@ endif
 test-kernels:
 	$(STATIC)/nfscope-lab test --jobs $(JOBS) --nfscope $(STATIC)/nfscope \
 		--guest $(STATIC)/nfscope-guest $(arm64) $(ARGS)
+
+bench: lab
+	benches/run.sh --lab $(STATIC)/nfscope-lab --nfscope $(STATIC)/nfscope --jobs $(JOBS) $(ARGS)
 
 # The folder with the programs that a kernel's guest runs.
 programs = $(if $(filter %arm64,$(KERNEL)),$(ARM64_STATIC),$(STATIC))
