@@ -29,10 +29,10 @@ fn log_tail() -> String {
         return format!("\n{}", lines.join("\n"));
     }
     // the verifier's last complaint stands before its statistics
-    let complaint = lines
-        .iter()
-        .rev()
-        .find(|l| !l.is_empty() && !l.starts_with("libbpf:") && !l.starts_with("processed "));
+    let complaint = lines.iter().rev().find(|l| {
+        let frame = ["libbpf:", "processed ", "-- ", "max_states", "R0", "R1"];
+        !l.is_empty() && !frame.iter().any(|start| l.starts_with(start))
+    });
     complaint.map(|l| format!(" ({l})")).unwrap_or_default()
 }
 

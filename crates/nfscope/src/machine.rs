@@ -86,3 +86,35 @@ pub fn check_privileges() -> anyhow::Result<()> {
         missing.join(", ")
     )
 }
+
+/// Gives up every capability that watching does not need, for this process and
+/// the programs it starts. To be called before the first thread.
+pub fn drop_privileges() -> anyhow::Result<()> {
+    use caps::{CapSet, Capability as C};
+    // programs and probes; namespaces, rulesets; symbols and kernel text;
+    // what belongs to other users' processes
+    let needed = [
+        C::CAP_BPF,
+        C::CAP_PERFMON,
+        C::CAP_SYS_ADMIN,
+        C::CAP_NET_ADMIN,
+        C::CAP_SYSLOG,
+        C::CAP_SYS_RAWIO,
+        C::CAP_SYS_PTRACE,
+        C::CAP_DAC_READ_SEARCH,
+    ];
+    // without CAP_SETPCAP (started with file capabilities) the bounding set
+    // stays; nothing can be gained from it without another file's capabilities
+    if caps::has_cap(None, CapSet::Effective, C::CAP_SETPCAP)? {
+        for capability in caps::runtime::thread_all_supported() {
+            if !needed.contains(&capability) {
+                caps::drop(None, CapSet::Bounding, capability)?;
+            }
+        }
+    }
+    let has = caps::read(None, CapSet::Permitted)?;
+    let kept: caps::CapsHashSet = needed.into_iter().filter(|c| has.contains(c)).collect();
+    caps::set(None, CapSet::Effective, &kept)?;
+    caps::set(None, CapSet::Permitted, &kept)?;
+    Ok(())
+}

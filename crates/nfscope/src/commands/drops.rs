@@ -28,6 +28,7 @@ pub fn run(arguments: &DropsArguments) -> Result<(), Failure> {
     // wrong words come before missing rights
     let filter = settings::filter(&arguments.expression)?;
     machine::check_privileges()?;
+    machine::drop_privileges()?;
     let machine = Machine::read()?;
     let reasons = ReasonNames::read(&machine.btf, machine.has_reason);
     let settings = Settings::new(arguments, filter, &reasons, machine.has_reason)?;
