@@ -43,7 +43,8 @@ struct {
 
 /*
  * Netlink and unix sockets free their messages through the same function. A
- * network packet has a device or an Ethernet protocol.
+ * network packet has a device, a socket that speaks a network protocol (what a
+ * raw socket sends has no protocol yet), or an Ethernet protocol.
  */
 static __always_inline bool is_network_packet(struct sk_buff *skb)
 {
@@ -52,10 +53,8 @@ static __always_inline bool is_network_packet(struct sk_buff *skb)
 
 	if (skb->dev)
 		return true;
-	if (!skb->protocol)
-		return false;
 	if (!sk)
-		return true;
+		return skb->protocol != 0;
 	family = sk->__sk_common.skc_family;
 	return family == AF_INET || family == AF_INET6 || family == AF_PACKET;
 }
