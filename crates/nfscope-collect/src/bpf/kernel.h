@@ -86,7 +86,12 @@ struct nf_hook_state {
 	struct net *net;
 };
 
+struct dst_entry {
+	struct net_device *dev;
+};
+
 struct sk_buff {
+	unsigned long _skb_refdst;
 	struct sock *sk;
 	struct net_device *dev;
 	unsigned int len;

@@ -59,19 +59,27 @@ static __always_inline bool is_network_packet(struct sk_buff *skb)
 	return family == AF_INET || family == AF_INET6 || family == AF_PACKET;
 }
 
+/* include/linux/skbuff.h: the route, whose lowest bit says who holds it */
+#define SKB_DST_NOREF 1UL
+
 static __always_inline u32 netns_of(struct sk_buff *skb)
 {
 	struct net_device *dev = skb->dev;
 	struct sock *sk = skb->sk;
+	struct dst_entry *dst;
 
 	if (dev)
 		return dev->nd_net.net->ns.inum;
 	if (sk)
 		return sk->__sk_common.skc_net.net->ns.inum;
-	return 0;
+	/* a TCP reset over IPv6 has neither, but a route */
+	dst = (void *)(skb->_skb_refdst & ~SKB_DST_NOREF);
+	if (!dst)
+		return 0;
+	return BPF_CORE_READ(dst, dev, nd_net.net, ns.inum);
 }
 
-/* A reset over IPv6 has neither device nor socket: the hook knows better. */
+/* What has neither device, socket nor route: the hook knows. */
 static __always_inline u32 netns_of_note(const struct note *n)
 {
 	struct nf_hook_state *state = 0;

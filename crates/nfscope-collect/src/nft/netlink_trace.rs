@@ -23,10 +23,11 @@ use crate::drop::{DropRecord, NftPart, Note};
 
 /// Name of the table in the traced namespace.
 pub const TABLE: &str = "nfscope-trace";
-/// How long a drop waits for its message, and a message for its drop.
-const PATIENCE: Duration = Duration::from_millis(300);
-/// How long the listener waits before it looks whether to end.
-const TICK: Duration = Duration::from_millis(100);
+/// How long a drop waits for its message if the listener never catches up, and
+/// a message for its drop.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the listener waits before it says that nothing more has come.
+const TICK: Duration = Duration::from_millis(50);
 /// Fewer common bytes do not tell packets apart.
 const MIN_BYTES: usize = 20;
 /// Packets whose headers are remembered.
@@ -42,11 +43,21 @@ struct Decision {
     seen: Instant,
 }
 
+/// What the listener sends.
+#[derive(Debug)]
+enum Heard {
+    Message(TraceMessage),
+    /// All messages that the kernel sent before this instant have been handed
+    /// on.
+    AllUntil(Instant),
+}
+
 /// One traced namespace. Dropping it removes the table.
 #[derive(Debug)]
 pub struct NetlinkTrace {
     inode: u32,
-    decisions: Receiver<TraceMessage>,
+    decisions: Receiver<Heard>,
+    caught_up: Option<Instant>,
     lost: Arc<AtomicU64>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -84,6 +95,7 @@ impl NetlinkTrace {
         Ok(Self {
             inode,
             decisions,
+            caught_up: None,
             lost,
             stop,
             thread: Some(thread),
@@ -115,8 +127,11 @@ impl NetlinkTrace {
         for (since, mut record) in held.into_iter().chain(records.into_iter().map(|r| (now, r))) {
             if record.netns == self.inode && record.nft.is_none() {
                 record.nft = self.find(&record);
-                let wait = record.nft.is_none() && maybe_nft(&record);
-                if wait && !last && now.duration_since(since) < PATIENCE {
+                // the message is sent before the packet is freed: once the
+                // listener has come that far there will be none
+                let may_come = self.caught_up.is_none_or(|until| until < since)
+                    && now.duration_since(since) < PATIENCE;
+                if record.nft.is_none() && maybe_nft(&record) && may_come && !last {
                     self.held.push_back((since, record));
                     continue;
                 }
@@ -128,13 +143,20 @@ impl NetlinkTrace {
                 self.held.push_back((since, record));
             }
         }
-        self.waiting.retain(|d| now.duration_since(d.seen) < PATIENCE * 2);
+        self.waiting.retain(|d| now.duration_since(d.seen) < PATIENCE);
         out
     }
 
     fn read_decisions(&mut self) {
         let seen = Instant::now();
-        while let Ok(message) = self.decisions.try_recv() {
+        while let Ok(heard) = self.decisions.try_recv() {
+            let message = match heard {
+                Heard::Message(message) => message,
+                Heard::AllUntil(instant) => {
+                    self.caught_up = Some(instant);
+                    continue;
+                }
+            };
             if !message.network_header.is_empty() {
                 if self.headers.insert(message.id, message.network_header.clone()).is_none() {
                     self.order.push_back(message.id);
@@ -256,23 +278,24 @@ fn remove(tables: Vec<Table>, owned: bool) {
     }
 }
 
-fn listen(
-    socket: &mut TraceSocket,
-    sender: &Sender<TraceMessage>,
-    lost: &AtomicU64,
-    stop: &AtomicBool,
-) {
+fn listen(socket: &mut TraceSocket, sender: &Sender<Heard>, lost: &AtomicU64, stop: &AtomicBool) {
     let mut messages = Vec::new();
     while !stop.load(Ordering::Relaxed) {
+        let before = Instant::now();
         match socket.receive(TICK, &mut messages) {
-            Ok(_) => {}
+            Ok(true) => {}
+            Ok(false) => {
+                if sender.send(Heard::AllUntil(before)).is_err() {
+                    return;
+                }
+            }
             Err(Error::Overrun) => {
                 lost.fetch_add(1, Ordering::Relaxed);
             }
             Err(_) => return,
         }
         for message in messages.drain(..) {
-            if sender.send(message).is_err() {
+            if sender.send(Heard::Message(message)).is_err() {
                 return;
             }
         }

@@ -93,6 +93,9 @@ impl Store {
             let pending = !self.loaded() || (early && then.is_empty());
             return if pending { Lookup::Pending } else { Lookup::Unknown };
         };
+        if let Some(before) = entry.before.as_ref().filter(|before| query.at < before.earliest) {
+            return Lookup::Known((instance, before.rule.clone()));
+        }
         let wanted = self.wanted.contains_key(&(instance.handle, query.handle));
         if wanted || entry.iptables_wanted {
             return Lookup::Pending;

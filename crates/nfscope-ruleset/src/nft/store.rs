@@ -1,10 +1,11 @@
 //! The ruleset of one namespace, with what it was a while ago.
 //!
-//! Handles of rules are never used twice in a table, and handles of tables
-//! never twice in a namespace; but a table that is made anew under its old
-//! name (`flush ruleset` at the top of a file) counts its rules from the
-//! start. So there are table *instances*, and a rule is found by table name,
-//! rule handle, and either the table's handle or the time.
+//! Handles of tables are never used twice in a namespace, those of rules in a
+//! table only by `replace rule`, which leaves the new rule the old one's
+//! handle. But a table that is made anew under its old name (`flush ruleset`
+//! at the top of a file) counts its rules from the start. So there are table
+//! *instances*, and a rule is found by table name, rule handle, and either the
+//! table's handle or the time.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -29,6 +30,16 @@ pub(super) struct Entry {
     pub(super) iptables_wanted: bool,
     /// iptables-nft may have made it.
     pub(super) iptables_like: bool,
+    /// The rule that it replaced under the same handle.
+    pub(super) before: Option<Replaced>,
+}
+
+/// A rule that was replaced.
+#[derive(Debug)]
+pub(super) struct Replaced {
+    pub(super) rule: Arc<Rule>,
+    /// Not before that time (monotonic ns).
+    pub(super) earliest: u64,
 }
 
 /// One life of a table.
@@ -131,7 +142,7 @@ impl Store {
             self.new_set(set);
         }
         for rule in snapshot.rules {
-            self.new_rule(rule, now);
+            self.new_rule(rule, None, now);
         }
         self.forget();
         self.synced = now;
@@ -155,12 +166,17 @@ impl Store {
             Change::NewChain(chain) => self.new_chain(chain),
             // Deleted chains and sets stay for the rules that were theirs.
             Change::DeletedChain(_) | Change::DeletedSet(_) | Change::Generation(_) => {}
-            Change::NewRule(rule) => self.new_rule(rule, now),
+            Change::NewRule(rule) => self.new_rule(rule, Some(earliest), now),
             Change::DeletedRule(rule) => {
                 if let Some(instance) = self.live(rule.family, &rule.table) {
                     let table = instance.handle;
-                    self.delete_rule(table, rule.handle, now);
-                    self.forget();
+                    // of a replacement the old rule's end may be told last
+                    let entry = instance.rules.get(&rule.handle);
+                    let before = entry.and_then(|entry| entry.before.as_ref());
+                    if before.is_none_or(|before| before.earliest != earliest) {
+                        self.delete_rule(table, rule.handle, now);
+                        self.forget();
+                    }
                 }
             }
             Change::NewSet(set) => self.new_set(set),
@@ -215,12 +231,16 @@ impl Store {
         }
     }
 
-    fn new_rule(&mut self, info: RuleInfo, now: u64) {
+    /// `announced`: the earliest time of the change that brought the rule; none
+    /// if it was found in a listing, which says nothing new of known rules.
+    fn new_rule(&mut self, info: RuleInfo, announced: Option<u64>, now: u64) {
         let with_text = self.with_text;
         let Some(instance) = self.live(info.family, &info.table) else { return };
-        if instance.rules.contains_key(&info.handle) {
-            return;
-        }
+        let before = match (instance.rules.get(&info.handle), announced) {
+            (Some(_), None) => return,
+            (Some(old), Some(earliest)) => Some(Replaced { rule: old.rule.clone(), earliest }),
+            (None, _) => None,
+        };
         let iptables_like = iptables::may_have_made(&info);
         let endings: Vec<Ending> = info
             .expressions
@@ -250,9 +270,10 @@ impl Store {
             maps,
         };
         let iptables_wanted = iptables_like && with_text;
-        let entry = Entry { rule: Arc::new(rule), iptables_wanted, iptables_like };
+        let entry = Entry { rule: Arc::new(rule), iptables_wanted, iptables_like, before };
         instance.rules.insert(info.handle, entry);
         let key = (instance.handle, info.handle);
+        self.deleted_rules.retain(|deleted| *deleted != key);
         if with_text {
             self.wanted.insert(key, Wanted { since: now, tries: 0 });
         }
