@@ -21,10 +21,10 @@ invalid=$(handle server "ct state invalid drop")
 
 for backend in points trace-hook; do
     nfscope_start --backend "$backend"
-    send client tcp 10.0.0.2:10000 --count 3 --port 4000 --wait 20
+    send client segment 10.0.0.2:10000 --flags S --count 3 --port 4000
     # Connection tracking calls SYN with FIN invalid.
     send client segment 10.0.0.2:10001 --flags SF --port 4002
-    send client tcp 10.0.0.2:22 --wait 20
+    send client segment 10.0.0.2:22 --flags S
     send client icmp 10.0.0.2
     nfscope_stop
 

@@ -22,7 +22,7 @@ consent=--allow-ruleset-change
 within server nfscope drops --backend netlink-trace $consent --duration 10ms >/dev/null 2>"$ERRORS" ||
     skip "$(tail -n 1 "$ERRORS")"
 nfscope_start --backend netlink-trace $consent --netns server
-send client tcp 10.0.0.2:10000 --count 2 --port 4000 --wait 20
+send client segment 10.0.0.2:10000 --flags S --count 2 --port 4000
 send client udp 10.0.0.2:10001 --count 3
 send client udp 10.0.0.2:10002 --count 4
 send client udp 10.0.0.2:10003 --count 5

@@ -15,7 +15,7 @@ EOF
 wanted=$(handle server "tcp dport 10000 drop")
 
 nfscope_start --backend points
-send client tcp 10.0.0.2:10000 --count 2 --port 4000 --wait 20
+send client segment 10.0.0.2:10000 --flags S --count 2 --port 4000
 send client udp 10.0.0.2:10001 --count 3
 send client udp 10.0.0.2:10002 --count 4
 send client udp 10.0.0.2:10003 --count 5

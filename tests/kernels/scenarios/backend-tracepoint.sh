@@ -10,7 +10,7 @@ table inet filter {
 }
 EOF
 nfscope_start --backend tracepoint
-send client tcp 10.0.0.2:10000 --count 2 --wait 20
+send client segment 10.0.0.2:10000 --flags S --count 2
 nfscope_stop
 
 expect_drops 2 backend=tracepoint netns.name=server packet.transport.destination=10000

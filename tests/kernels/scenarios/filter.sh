@@ -12,7 +12,7 @@ traffic() {
     send client udp 10.0.0.2:10000 --count 2
     send client udp 10.0.0.2:10001 --count 3
     send client udp '[fd00::2]:10000' --count 4
-    send client tcp 10.0.0.2:10000 --wait 20
+    send client segment 10.0.0.2:10000 --flags S
 }
 nfscope_start udp port 10000
 traffic

@@ -25,7 +25,7 @@ error=$(handle server "icmp type destination-unreachable drop")
 inner=$(handle server "tcp sport 10000 drop")
 nfscope_start
 send client udp 10.0.0.2:10000 --count 3
-send client tcp 10.0.0.2:10000 --count 2 --wait 20
+send client segment 10.0.0.2:10000 --flags S --count 2
 nfscope_stop
 
 expect_drops 10 cause.kind=nft_rule

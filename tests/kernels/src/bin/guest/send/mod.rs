@@ -34,8 +34,9 @@ enum What {
         #[arg(long, default_value_t = 4)]
         size: usize,
     },
-    /// TCP connections: one SYN, what follows, and the end. Nothing is sent
-    /// again when no answer comes.
+    /// TCP connections: a SYN, what follows, and the end. Where no answer
+    /// comes, a guest that stalls for a second sends the SYN again: `segment
+    /// --flags S` never does.
     Tcp {
         /// Where to.
         to: SocketAddr,
