@@ -46,7 +46,7 @@ struct Decision {
 /// What the listener sends.
 #[derive(Debug)]
 enum Heard {
-    Message(TraceMessage),
+    Message(Box<TraceMessage>),
     /// All messages that the kernel sent before this instant have been handed
     /// on.
     AllUntil(Instant),
@@ -151,7 +151,7 @@ impl NetlinkTrace {
         let seen = Instant::now();
         while let Ok(heard) = self.decisions.try_recv() {
             let message = match heard {
-                Heard::Message(message) => message,
+                Heard::Message(message) => *message,
                 Heard::AllUntil(instant) => {
                     self.caught_up = Some(instant);
                     continue;
@@ -295,7 +295,7 @@ fn listen(socket: &mut TraceSocket, sender: &Sender<Heard>, lost: &AtomicU64, st
             Err(_) => return,
         }
         for message in messages.drain(..) {
-            if sender.send(Heard::Message(message)).is_err() {
+            if sender.send(Heard::Message(Box::new(message))).is_err() {
                 return;
             }
         }
