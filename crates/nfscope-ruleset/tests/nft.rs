@@ -146,17 +146,16 @@ fn root_rules_that_come_and_go_keep_their_text() {
             let rule = rule(&cache, inode, &query("t", handle)).unwrap();
             assert_eq!(rule.text, Some(format!("tcp dport {port} drop")));
         }
-        nft("replace rule inet t c handle 3 tcp dport 99 drop");
-        let old = rule(&cache, inode, &query("t", 3)).unwrap();
-        assert_eq!((old.text.as_deref(), old.chain.as_str()), (Some("tcp dport 1 drop"), "c"));
-        assert!(
-            settled(&cache, || match cache.rule(inode, &query("t", 3)) {
-                Lookup::Known(rule) if !rule.deleted => Lookup::Pending,
-                answer => answer,
-            })
-            .known()
-            .is_some()
-        );
+        // A replacement keeps the handle (or not: then the old rule is gone).
+        for port in 99..120 {
+            let before = query("t", 3);
+            let old = rule(&cache, inode, &before).unwrap();
+            nft(&format!("replace rule inet t c handle 3 tcp dport {port} drop"));
+            let new = rule(&cache, inode, &query("t", 3)).unwrap();
+            assert_eq!(new.text, Some(format!("tcp dport {port} drop")));
+            assert_eq!((new.chain.as_str(), new.deleted), ("c", false));
+            assert_eq!(rule(&cache, inode, &before).unwrap().text, old.text);
+        }
         assert_eq!(rule(&cache, inode, &query("t", 4000)), None);
     });
 }

@@ -209,6 +209,9 @@ impl RulesetCache {
             if shared.state().ended.is_some() {
                 return Lookup::Unknown;
             }
+            if let Some(at) = at {
+                shared.state().store.ask(at);
+            }
             shared.wake();
         }
         answer
@@ -249,7 +252,13 @@ impl RulesetCache {
                     "rules of network namespace {inode} can no longer be shown: {reason}"
                 ));
             }
-            theirs.state().ended = Some((monotonic_ns(), reason));
+            let mut state = theirs.state();
+            state.ended = Some((monotonic_ns(), reason));
+            // no change will come that an answer could wait for
+            if state.store.loaded() {
+                state.store.synced(u64::MAX);
+            }
+            drop(state);
             theirs.signal.notify();
         };
         let builder = thread::Builder::new().name(format!("rules {inode}")).stack_size(STACK);

@@ -146,7 +146,7 @@ impl Jobs {
             Kind::Ruleset => {
                 if let Some(listing) = listing(output) {
                     self.listed_all = true;
-                    take_listing(shared, listing, None);
+                    take_listing(shared, listing, started, None);
                 }
                 let mut state = shared.state();
                 state.store.listed(started, None);
@@ -155,14 +155,14 @@ impl Jobs {
             Kind::Chain(chain) => {
                 if let Some(listing) = listing(output) {
                     let table = (chain.family, chain.table.as_str(), chain.table_handle);
-                    take_listing(shared, listing, Some(table));
+                    take_listing(shared, listing, started, Some(table));
                 }
                 shared.state().store.listed(started, Some(&chain));
             }
             Kind::Map(map) => {
                 if let Some(listing) = listing(output) {
                     let table = (map.family, map.table.as_str(), map.table_handle);
-                    take_listing(shared, listing, Some(table));
+                    take_listing(shared, listing, started, Some(table));
                 }
                 shared.state().store.listed_maps(started, Some(&map));
             }
@@ -182,9 +182,9 @@ impl Jobs {
     }
 }
 
-/// Takes a listing; `table` is its one table (family, name, handle) where the
+/// Takes a listing begun at `started`; `table` is its one table (family, name, handle) where the
 /// listing does not tell the handle: that must still be the same one.
-fn take_listing(shared: &Shared, listing: Listing, table: Option<(&str, &str, u64)>) {
+fn take_listing(shared: &Shared, listing: Listing, started: u64, table: Option<(&str, &str, u64)>) {
     let only = table.and_then(|(family, name, handle)| {
         let live = shared.state().store.table_handle(listing::family_of(family)?, name);
         live.filter(|live| *live == handle)
@@ -194,7 +194,8 @@ fn take_listing(shared: &Shared, listing: Listing, table: Option<(&str, &str, u6
         for rules in listed.rules.chunks(AT_ONCE) {
             let mut state = shared.state();
             for rule in rules {
-                state.store.take_text(handle, &rule.chain, rule.handle, &rule.text);
+                let started = Some(started);
+                state.store.take_text(handle, &rule.chain, rule.handle, &rule.text, started);
             }
         }
         for map in listed.verdict_maps {

@@ -7,7 +7,7 @@ use nfscope_event::Family;
 use super::element;
 use super::listing;
 use super::rule::{Chain, Rule};
-use super::store::{Instance, Store};
+use super::store::{Instance, SETTLED_NS, Store};
 use crate::netlink::VerdictMap;
 
 /// How long a rule may act before its notification arrives, in nanoseconds:
@@ -93,8 +93,13 @@ impl Store {
             let pending = !self.loaded() || (early && then.is_empty());
             return if pending { Lookup::Pending } else { Lookup::Unknown };
         };
-        if let Some(before) = entry.before.as_ref().filter(|before| query.at < before.earliest) {
-            return Lookup::Known((instance, before.rule.clone()));
+        if let Some(replaced) = entry.replaced(query.at) {
+            let rule = replaced.rule.clone();
+            return rule.map_or(Lookup::Unknown, |rule| Lookup::Known((instance, rule)));
+        }
+        let settled = query.at.saturating_add(SETTLED_NS) <= self.synced;
+        if !settled && !entry.rule.deleted {
+            return Lookup::Pending;
         }
         let wanted = self.wanted.contains_key(&(instance.handle, query.handle));
         if wanted || entry.iptables_wanted {

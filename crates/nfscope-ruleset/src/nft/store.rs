@@ -19,8 +19,13 @@ use crate::netlink::{ChainInfo, Change, Ending, Expression, RuleInfo, SetInfo, T
 
 /// How many deleted rules are remembered.
 const REMEMBERED_RULES: usize = 20_000;
+/// How many replaced rules are remembered, each handle.
+const REMEMBERED_REPLACED: usize = 16;
 /// How many deleted tables are remembered.
 const REMEMBERED_TABLES: usize = 64;
+/// A rule that acted is the known one of its handle if no replacement was
+/// announced until so long after (ns).
+pub(super) const SETTLED_NS: u64 = 5_000_000;
 
 /// A rule and how far it is known.
 #[derive(Debug)]
@@ -30,16 +35,28 @@ pub(super) struct Entry {
     pub(super) iptables_wanted: bool,
     /// iptables-nft may have made it.
     pub(super) iptables_like: bool,
-    /// The rule that it replaced under the same handle.
-    pub(super) before: Option<Replaced>,
+    /// When it was found or announced (monotonic ns).
+    pub(super) since: u64,
+    /// The rules that it replaced under the same handle, oldest first.
+    pub(super) before: VecDeque<Replaced>,
 }
 
 /// A rule that was replaced.
 #[derive(Debug)]
 pub(super) struct Replaced {
-    pub(super) rule: Arc<Rule>,
+    /// None: forgotten.
+    pub(super) rule: Option<Arc<Rule>>,
     /// Not before that time (monotonic ns).
     pub(super) earliest: u64,
+    /// In that transaction.
+    transaction: u64,
+}
+
+impl Entry {
+    /// The replaced rule that acted at `at`, if it was none of now.
+    pub(super) fn replaced(&self, at: u64) -> Option<&Replaced> {
+        self.before.iter().find(|replaced| at < replaced.earliest)
+    }
 }
 
 /// One life of a table.
@@ -81,6 +98,10 @@ pub(crate) struct Store {
     pub(super) wanted: BTreeMap<(u64, u64), Wanted>,
     /// Up to then every change is in here (monotonic ns); 0: not yet loaded.
     pub(super) synced: u64,
+    /// Somebody waits until [`Store::synced`] is past that time.
+    pub(super) asked: u64,
+    /// How many transactions were taken.
+    transactions: u64,
     /// Whether somebody gets texts.
     pub(super) with_text: bool,
 }
@@ -101,9 +122,22 @@ impl Store {
         self.instances.iter().any(|instance| instance.deleted.is_none())
     }
 
-    /// Notes that every change up to `now` is in here.
-    pub(crate) fn synced(&mut self, now: u64) {
+    /// Notes that every change up to `now` is in here. Says whether somebody
+    /// waited for it.
+    pub(crate) fn synced(&mut self, now: u64) -> bool {
+        let waited = self.behind();
         self.synced = now;
+        waited && !self.behind()
+    }
+
+    /// Notes that somebody waits for every change up to `at`.
+    pub(crate) fn ask(&mut self, at: u64) {
+        self.asked = self.asked.max(at.saturating_add(SETTLED_NS));
+    }
+
+    /// Whether somebody waits for changes up to a time not reached yet.
+    pub(crate) fn behind(&self) -> bool {
+        self.loaded() && self.synced < self.asked
     }
 
     /// Takes the ruleset as read at `now`.
@@ -148,9 +182,15 @@ impl Store {
         self.synced = now;
     }
 
-    /// Takes a change that was made at `earliest` at the earliest and was read
-    /// at `now`.
-    pub(crate) fn apply(&mut self, change: Change, earliest: u64, now: u64) {
+    /// Takes the changes of one transaction, which was made at `earliest` at the
+    /// earliest and was read at `now`.
+    pub(crate) fn take(&mut self, transaction: Vec<Change>, earliest: u64, now: u64) {
+        self.transactions += 1;
+        transaction.into_iter().for_each(|change| self.apply(change, earliest, now));
+    }
+
+    fn apply(&mut self, change: Change, earliest: u64, now: u64) {
+        let transaction = self.transactions;
         match change {
             Change::NewTable(table) => self.new_table(table, earliest),
             Change::DeletedTable(table) => {
@@ -170,10 +210,10 @@ impl Store {
             Change::DeletedRule(rule) => {
                 if let Some(instance) = self.live(rule.family, &rule.table) {
                     let table = instance.handle;
-                    // of a replacement the old rule's end may be told last
+                    // of a replacement older kernels tell the old rule's end last
                     let entry = instance.rules.get(&rule.handle);
-                    let before = entry.and_then(|entry| entry.before.as_ref());
-                    if before.is_none_or(|before| before.earliest != earliest) {
+                    let before = entry.and_then(|entry| entry.before.back());
+                    if before.is_none_or(|before| before.transaction != transaction) {
                         self.delete_rule(table, rule.handle, now);
                         self.forget();
                     }
@@ -234,13 +274,21 @@ impl Store {
     /// `announced`: the earliest time of the change that brought the rule; none
     /// if it was found in a listing, which says nothing new of known rules.
     fn new_rule(&mut self, info: RuleInfo, announced: Option<u64>, now: u64) {
-        let with_text = self.with_text;
+        let (with_text, transaction) = (self.with_text, self.transactions);
         let Some(instance) = self.live(info.family, &info.table) else { return };
-        let before = match (instance.rules.get(&info.handle), announced) {
-            (Some(_), None) => return,
-            (Some(old), Some(earliest)) => Some(Replaced { rule: old.rule.clone(), earliest }),
-            (None, _) => None,
-        };
+        if announced.is_none() && instance.rules.contains_key(&info.handle) {
+            return;
+        }
+        let mut before = VecDeque::new();
+        if let Some(old) = instance.rules.remove(&info.handle) {
+            before = old.before;
+            let earliest = announced.unwrap_or(now);
+            before.push_back(Replaced { rule: Some(old.rule), earliest, transaction });
+            if before.len() > REMEMBERED_REPLACED {
+                before.pop_front();
+                before.front_mut().into_iter().for_each(|oldest| oldest.rule = None);
+            }
+        }
         let iptables_like = iptables::may_have_made(&info);
         let endings: Vec<Ending> = info
             .expressions
@@ -270,7 +318,8 @@ impl Store {
             maps,
         };
         let iptables_wanted = iptables_like && with_text;
-        let entry = Entry { rule: Arc::new(rule), iptables_wanted, iptables_like, before };
+        let rule = Arc::new(rule);
+        let entry = Entry { rule, iptables_wanted, iptables_like, since: now, before };
         instance.rules.insert(info.handle, entry);
         let key = (instance.handle, info.handle);
         self.deleted_rules.retain(|deleted| *deleted != key);

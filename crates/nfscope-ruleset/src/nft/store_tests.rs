@@ -46,9 +46,10 @@ fn a_rule_is_pending_until_its_text_comes() {
     let mut store = Store::new(true);
     assert_eq!(text(&store, 1, SECOND), Lookup::Pending, "nothing was read yet");
     store.replace(snapshot(1, &[1, 2]), 5 * SECOND);
+    store.synced(6 * SECOND);
     assert_eq!(text(&store, 1, 5 * SECOND), Lookup::Pending);
-    assert!(!store.take_text(1, "other", 1, "accept"), "another chain's");
-    assert!(store.take_text(1, "c", 1, "drop"));
+    assert!(!store.take_text(1, "other", 1, "accept", None), "another chain's");
+    assert!(store.take_text(1, "c", 1, "drop", None));
     assert_eq!(text(&store, 1, 5 * SECOND), known("drop"));
     for _ in 0..3 {
         assert_eq!(text(&store, 2, 5 * SECOND), Lookup::Pending);
@@ -70,7 +71,7 @@ fn a_handle_nobody_announced_becomes_unknown() {
 fn a_deleted_rule_keeps_its_text() {
     let mut store = Store::new(true);
     store.replace(snapshot(1, &[1, 2]), 5 * SECOND);
-    store.take_text(1, "c", 1, "drop");
+    store.take_text(1, "c", 1, "drop", None);
     store.apply(Change::DeletedRule(rule(1)), 6 * SECOND, 6 * SECOND);
     store.apply(Change::DeletedRule(rule(2)), 6 * SECOND, 6 * SECOND);
     assert_eq!(text(&store, 1, 5 * SECOND), known("drop"));
@@ -81,15 +82,44 @@ fn a_deleted_rule_keeps_its_text() {
     assert_eq!(text(&store, 2, 5 * SECOND), Lookup::Known(None));
 }
 
+#[test]
+fn a_replaced_rule_is_told_by_time() {
+    let mut store = Store::new(true);
+    store.replace(snapshot(1, &[1]), 5 * SECOND);
+    store.take_text(1, "c", 1, "first", None);
+    assert_eq!(text(&store, 1, 5 * SECOND), Lookup::Pending, "may have been replaced");
+    store.ask(5 * SECOND);
+    assert!(store.behind());
+    assert!(store.synced(6 * SECOND), "somebody waits");
+    assert_eq!(text(&store, 1, 5 * SECOND), known("first"));
+    for at in 7..50 {
+        // older kernels tell of the end last
+        let mut changes = vec![Change::DeletedRule(rule(1)), Change::NewRule(rule(1))];
+        changes.rotate_left(at % 2);
+        store.take(changes, at as u64 * SECOND, at as u64 * SECOND);
+    }
+    store.synced(60 * SECOND);
+    assert!(store.take_text(1, "c", 1, "any of them", None));
+    assert!(store.take_text(1, "c", 1, "the one before", Some(48 * SECOND)));
+    assert_eq!(text(&store, 1, 50 * SECOND), Lookup::Pending);
+    store.take_text(1, "c", 1, "last", Some(50 * SECOND));
+    assert_eq!(text(&store, 1, 50 * SECOND), known("last"));
+    assert!(!store.rule(&query(1, 50 * SECOND)).known().unwrap().deleted);
+    assert_eq!(text(&store, 1, 48 * SECOND), Lookup::Known(None), "nobody saw its text");
+    assert_eq!(text(&store, 1, 5 * SECOND), Lookup::Unknown, "too long ago");
+    store.take(vec![Change::DeletedRule(rule(1))], 49 * SECOND, 49 * SECOND);
+    assert!(store.rule(&query(1, 50 * SECOND)).known().unwrap().deleted);
+}
+
 /// Table 1 until it is replaced by table 2, between 8 and 9 seconds.
 fn made_anew() -> Store {
     let mut store = Store::new(true);
     store.replace(snapshot(1, &[1]), 5 * SECOND);
-    store.take_text(1, "c", 1, "old");
+    store.take_text(1, "c", 1, "old", None);
     let changes =
         [Change::DeletedTable(table(1)), Change::NewTable(table(2)), Change::NewRule(rule(1))];
-    changes.into_iter().for_each(|change| store.apply(change, 8 * SECOND, 9 * SECOND));
-    store.synced(9 * SECOND);
+    store.take(changes.into(), 8 * SECOND, 9 * SECOND);
+    store.synced(20 * SECOND);
     store
 }
 
@@ -98,7 +128,7 @@ fn a_table_made_anew_is_told_by_time_or_handle() {
     let mut store = made_anew();
     assert_eq!(text(&store, 1, 7 * SECOND), known("old"));
     assert_eq!(text(&store, 1, 10 * SECOND), Lookup::Pending);
-    store.take_text(2, "c", 1, "new");
+    store.take_text(2, "c", 1, "new", None);
     assert_eq!(text(&store, 1, 10 * SECOND), known("new"));
     assert_eq!(text(&store, 1, 8 * SECOND + 1), Lookup::Unknown, "either may be meant");
     for (table, expected) in [(1, "old"), (2, "new")] {
@@ -110,7 +140,7 @@ fn a_table_made_anew_is_told_by_time_or_handle() {
 #[test]
 fn two_tables_with_the_same_text_leave_no_doubt() {
     let mut store = made_anew();
-    store.take_text(2, "c", 1, "old");
+    store.take_text(2, "c", 1, "old", None);
     assert_eq!(text(&store, 1, 8 * SECOND + 1), known("old"));
 }
 
@@ -118,8 +148,8 @@ fn two_tables_with_the_same_text_leave_no_doubt() {
 fn a_second_reading_finds_what_was_missed() {
     let mut store = Store::new(true);
     store.replace(snapshot(1, &[1, 2]), 5 * SECOND);
-    store.take_text(1, "c", 1, "drop");
-    store.take_text(1, "c", 2, "accept");
+    store.take_text(1, "c", 1, "drop", None);
+    store.take_text(1, "c", 2, "accept", None);
     store.replace(snapshot(1, &[2, 3]), 9 * SECOND);
     assert_eq!(text(&store, 1, 6 * SECOND), known("drop"));
     assert_eq!(text(&store, 2, 6 * SECOND), known("accept"));
@@ -144,6 +174,7 @@ fn a_renamed_chain_takes_its_rules_along() {
     first.chains.push(chain("c"));
     store.replace(first, 5 * SECOND);
     store.apply(Change::NewChain(chain("d")), 6 * SECOND, 6 * SECOND);
+    store.synced(6 * SECOND);
     assert_eq!(store.rule(&query(1, 5 * SECOND)).known().unwrap().chain, "d");
     assert_eq!(store.chain(Family::Inet, "t", "c"), Lookup::Unknown);
 }
@@ -178,7 +209,8 @@ fn iptables_lines_are_taken_only_where_they_count_out() {
     let filter = TableInfo { family: Family::Ip, name: "filter".into(), handle: 1 };
     let rules = vec![made(1), made(2)];
     store.replace(Snapshot { tables: vec![filter], rules, ..Snapshot::default() }, SECOND);
-    [1, 2].iter().for_each(|handle| assert!(store.take_text(1, "INPUT", *handle, "counter")));
+    store.synced(2 * SECOND);
+    [1, 2].iter().for_each(|handle| assert!(store.take_text(1, "INPUT", *handle, "counter", None)));
     let ask = |store: &Store, handle| {
         let query = RuleQuery { family: Family::Ip, table: "filter", ..query(handle, SECOND) };
         store.rule(&query)
@@ -214,7 +246,14 @@ fn elements_of_a_map_in_a_rule_and_of_a_named_one() {
     first.rules = vec![RuleInfo { expressions, ..rule(1) }];
     let mut store = Store::new(true);
     store.replace(first, SECOND);
-    store.take_text(1, "c", 1, "tcp dport vmap { 22 : accept, 23 : drop } tcp sport vmap @vm");
+    store.synced(2 * SECOND);
+    store.take_text(
+        1,
+        "c",
+        1,
+        "tcp dport vmap { 22 : accept, 23 : drop } tcp sport vmap @vm",
+        None,
+    );
     let ask = |store: &Store, name: &str, port: u16| {
         store.element(&query(1, SECOND), &map(name), &port.to_be_bytes())
     };

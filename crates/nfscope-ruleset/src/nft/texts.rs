@@ -54,11 +54,25 @@ impl Store {
         self.instances.iter().filter(|i| i.family == family && i.name == table).count() > 1
     }
 
-    /// Takes a rule's text. Says whether the rule is known in that chain.
-    pub(crate) fn take_text(&mut self, table: u64, chain: &str, handle: u64, text: &str) -> bool {
+    /// Takes a rule's text, from a listing begun at `listed` or from `nft
+    /// monitor`. Says whether the rule is known in that chain.
+    ///
+    /// Of several rules that had the handle one after the other the monitor
+    /// does not tell which it means; a listing begun after the last came does.
+    pub(crate) fn take_text(
+        &mut self,
+        table: u64,
+        chain: &str,
+        handle: u64,
+        text: &str,
+        listed: Option<u64>,
+    ) -> bool {
         let instance = self.instances.iter_mut().find(|instance| instance.handle == table);
         let entry = instance.and_then(|instance| instance.rules.get_mut(&handle));
         let Some(entry) = entry.filter(|entry| entry.rule.chain == chain) else { return false };
+        if !entry.before.is_empty() && listed.is_none_or(|started| started < entry.since) {
+            return true;
+        }
         if entry.rule.text.is_none() {
             Arc::make_mut(&mut entry.rule).text = Some(text.into());
         }

@@ -138,6 +138,7 @@ impl Worker {
             self.reload
                 || !self.early.is_empty()
                 || self.job.is_some()
+                || state.store.behind()
                 || (self.nft.is_some() && state.store.wants_text())
         };
         let mut fds = vec![self.wake.as_fd(), self.monitor.as_fd()];
@@ -184,7 +185,10 @@ impl Worker {
                     self.drained = now;
                     break;
                 }
-                Err(Error::Overrun) => self.reload = true,
+                Err(Error::Overrun) => {
+                    self.changes.clear();
+                    self.reload = true;
+                }
                 Err(error) => return Err(error.into()),
             }
         }
@@ -212,22 +216,27 @@ impl Worker {
             if id.wrapping_sub(self.generation) as i32 > 0 {
                 self.generation = *id;
                 self.news = true;
-                transaction.into_iter().for_each(|c| state.store.apply(c, earliest, now));
+                state.store.take(transaction, earliest, now);
             }
         }
         if self.changes.is_empty() {
-            state.store.synced(self.drained);
+            self.news |= state.store.synced(self.drained);
         }
         Ok(())
     }
 
     /// Takes what `nft monitor` has printed.
     fn read_texts(&mut self) {
+        // Texts of rules that this does not know yet are for later.
+        if !self.changes.is_empty() {
+            return;
+        }
         let now = monotonic_ns();
         let mut state = self.shared.state();
         let store = &mut state.store;
         self.early.retain(|early| {
-            let taken = store.take_text(early.table, &early.chain, early.handle, &early.text);
+            let Early { table, chain, handle, text, .. } = early;
+            let taken = store.take_text(*table, chain, *handle, text, None);
             self.news |= taken;
             !taken && now.saturating_sub(early.since) < EARLY_NS
         });
@@ -252,7 +261,7 @@ impl Worker {
                         None => store.table_handle(key.0, &key.1),
                     };
                     let Some(table) = table else { continue };
-                    if !store.take_text(table, &chain, handle, &text) {
+                    if !store.take_text(table, &chain, handle, &text, None) {
                         self.early.push_back(Early { table, chain, handle, text, since: now });
                     }
                 }
