@@ -38,3 +38,13 @@ pub mod nft;
 mod sys;
 
 pub use sys::monotonic_ns;
+
+/// Whether the module nf_tables is loaded and ready. A kernel that has it built
+/// in shows no such module. Any question to nf_tables would load it.
+pub fn nf_tables_loaded() -> bool {
+    let module = std::path::Path::new("/sys/module/nf_tables");
+    match std::fs::read_to_string(module.join("initstate")) {
+        Ok(state) => state.trim_end() == "live",
+        Err(_) => module.exists(),
+    }
+}

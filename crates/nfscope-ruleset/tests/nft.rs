@@ -248,7 +248,7 @@ fn root_chains_and_what_ends_a_packet() {
 fn root_without_nft_chains_are_known() {
     in_namespace(|inode| {
         nft("table inet t { chain c { tcp dport 1 drop comment \"why\"; } }");
-        let cache = RulesetCache::new(Options { nft: None });
+        let cache = RulesetCache::new(Options { nft: None, ..Options::default() });
         cache.watch_handle(Handle::current().unwrap());
         let rule = rule(&cache, inode, &query("t", 2)).unwrap();
         assert_eq!((rule.chain.as_str(), rule.text.as_deref()), ("c", None));

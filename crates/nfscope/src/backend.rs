@@ -16,6 +16,9 @@ use crate::hook_naming::HookNaming;
 use crate::machine::Machine;
 use crate::resolve::ReasonNames;
 
+const NO_NF_TABLES: &str = "nf_tables is not loaded, so no nftables rule can drop anything yet; \
+    rules are named as soon as it is";
+
 /// What may happen to the netlink backend's table when nfscope is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Leftover {
@@ -43,6 +46,10 @@ pub struct Started {
     hook: HookNaming,
     /// The reasons that nftables' drops carry, where there are reasons.
     nft_reasons: Option<[u32; 2]>,
+    /// A better backend may work once nf_tables is loaded.
+    awaits_nft: bool,
+    /// Records from before that time (monotonic ns) are another collector's.
+    since: u64,
     /// Sentences for the user: why a better backend was not used.
     pub notices: Vec<String>,
     /// Keeps the trace key on.
@@ -74,6 +81,7 @@ impl Started {
     /// Waits for records; `last`: hands out what was held back.
     pub fn poll(&mut self, timeout: Duration, last: bool) -> Result<Vec<DropRecord>, CollectError> {
         let mut records = self.collector.poll(timeout)?;
+        records.retain(|record| record.monotonic_ns >= self.since);
         let drop_reason = self.nft_reasons.map(|[drop, _]| drop);
         for record in &mut records {
             if record.nft.is_none() && drop_reason.is_none_or(|drop| record.reason == drop) {
@@ -93,6 +101,28 @@ impl Started {
         self.collector.attach_late()
     }
 
+    /// Whether nf_tables has come since the start: a better backend may work.
+    pub fn outdated(&self) -> bool {
+        self.awaits_nft && nfscope_ruleset::nf_tables_loaded()
+    }
+
+    /// Changes to the best backend that works now. What the old one saw until
+    /// the new one was there is returned; no record is lost or seen twice.
+    pub fn renew(
+        &mut self,
+        request: &Request,
+        machine: &Machine,
+    ) -> anyhow::Result<(Vec<DropRecord>, Losses)> {
+        let mut next = best(request, machine)?;
+        next.since = nfscope_ruleset::monotonic_ns();
+        next.nft_reasons = self.nft_reasons;
+        let mut records = self.poll(Duration::ZERO, true)?;
+        records.retain(|record| record.monotonic_ns < next.since);
+        let losses = self.losses()?;
+        *self = next;
+        Ok((records, losses))
+    }
+
     /// Losses since the start.
     pub fn losses(&self) -> Result<Losses, CollectError> {
         let mut losses = self.collector.losses()?;
@@ -107,6 +137,15 @@ pub fn start(
     machine: &Machine,
     reasons: &ReasonNames,
 ) -> anyhow::Result<Started> {
+    let mut started = best(request, machine)?;
+    started.nft_reasons = reasons
+        .number("NETFILTER_DROP")
+        .zip(reasons.number("NOT_SPECIFIED"))
+        .map(|(drop, none)| [drop, none]);
+    Ok(started)
+}
+
+fn best(request: &Request, machine: &Machine) -> anyhow::Result<Started> {
     use BackendChoice as B;
     let order: &[B] = match request.backend {
         B::Auto if request.ruleset_change.is_some() => {
@@ -115,16 +154,18 @@ pub fn start(
         B::Auto => &[B::Points, B::TraceHook, B::Tracepoint],
         _ => std::slice::from_ref(&request.backend),
     };
-    let mut notices = Vec::new();
+    let mut notices: Vec<String> = Vec::new();
     let mut refusal = None;
     for choice in order {
         match attempt(*choice, request, machine) {
             Ok(mut started) => {
+                started.awaits_nft = request.backend == B::Auto
+                    && started.backend() == Backend::Tracepoint
+                    && !machine.has_nf_tables;
+                if started.awaits_nft {
+                    notices = vec![NO_NF_TABLES.into()];
+                }
                 started.notices = notices;
-                started.nft_reasons = reasons
-                    .number("NETFILTER_DROP")
-                    .zip(reasons.number("NOT_SPECIFIED"))
-                    .map(|(drop, none)| [drop, none]);
                 return Ok(started);
             }
             Err(e) => {
@@ -165,6 +206,8 @@ fn run(
         netlink: None,
         hook: HookNaming::begin(),
         nft_reasons: None,
+        awaits_nft: false,
+        since: 0,
         notices: Vec::new(),
         _key: key,
         _scratch: scratch,

@@ -1,7 +1,6 @@
 //! What the running kernel has that the commands need to know, and what this
 //! process may do.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use nfscope_kernel::btf::Btf;
@@ -15,6 +14,8 @@ pub struct Machine {
     pub btf: Btf,
     /// Where nf_tables' fields are; none while nf_tables is not loaded.
     pub layout: Result<NftLayout, String>,
+    /// Whether nf_tables is there, as a module or built in.
+    pub has_nf_tables: bool,
     /// Whether `skb:kfree_skb` tells a reason (kernel 5.17 and later).
     pub has_reason: bool,
 }
@@ -24,7 +25,9 @@ impl Machine {
     pub fn read() -> anyhow::Result<Self> {
         let vmlinux = Arc::new(Btf::vmlinux()?);
         let btf = Btf::module("nf_tables", vmlinux)?;
-        let layout = if nf_tables_present(&btf) {
+        let has_nf_tables =
+            nfscope_ruleset::nf_tables_loaded() || btf.func_params("nft_do_chain").is_some();
+        let layout = if has_nf_tables {
             NftLayout::from_btf(&btf).map_err(|e| e.to_string())
         } else {
             Err("nf_tables is not loaded: no nftables rule can drop anything yet".into())
@@ -32,7 +35,7 @@ impl Machine {
         let has_reason = btf
             .func_params("btf_trace_kfree_skb")
             .is_some_and(|p| p.iter().any(|(_, kind)| kind.contains("skb_drop_reason")));
-        Ok(Self { btf, layout, has_reason })
+        Ok(Self { btf, layout, has_nf_tables, has_reason })
     }
 }
 
@@ -47,11 +50,6 @@ impl Machine {
             live.map_err(|live| format!("{file}; and {live}"))
         })
     }
-}
-
-/// Whether nf_tables is there: loaded as a module, or built in.
-fn nf_tables_present(btf: &Btf) -> bool {
-    Path::new("/sys/module/nf_tables").exists() || btf.func_params("nft_do_chain").is_some()
 }
 
 /// A capability, by its number in `include/uapi/linux/capability.h`.

@@ -29,12 +29,15 @@ const NOT_AGAIN: Duration = Duration::from_secs(2);
 pub struct Options {
     /// The nft program; none: texts cannot be had.
     pub nft: Option<PathBuf>,
+    /// nf_tables is neither built in nor loaded: ask nothing before it is, since
+    /// a question would load it.
+    pub awaits_nf_tables: bool,
 }
 
 impl Default for Options {
-    /// The nft program of PATH or of the usual places.
+    /// The nft program of PATH or of the usual places; nf_tables is there.
     fn default() -> Self {
-        Self { nft: program::find("nft") }
+        Self { nft: program::find("nft"), awaits_nf_tables: false }
     }
 }
 
@@ -44,7 +47,7 @@ impl Default for Options {
 /// that they run.
 #[derive(Debug)]
 pub struct RulesetCache {
-    nft: Option<PathBuf>,
+    options: Options,
     signal: Arc<Signal>,
     namespaces: Mutex<Namespaces>,
     own: Option<Inode>,
@@ -78,7 +81,7 @@ impl RulesetCache {
             );
         }
         let own = Handle::current().ok().map(|handle| handle.inode());
-        Self { nft: options.nft, signal, namespaces: Mutex::default(), own }
+        Self { options, signal, namespaces: Mutex::default(), own }
     }
 
     /// Begins to watch a namespace, if it is not watched yet. Questions about
@@ -134,7 +137,7 @@ impl RulesetCache {
 
     /// Whether no nft program was found.
     pub fn nft_missing(&self) -> bool {
-        self.nft.is_none()
+        self.options.nft.is_none()
     }
 
     /// Sentences for the user that have come up since the last call; each
@@ -239,11 +242,11 @@ impl RulesetCache {
             return None;
         }
         namespaces.not_found.remove(&inode);
-        let (shared, pipe) = Shared::new(inode, self.signal.clone(), self.nft.is_some()).ok()?;
+        let (shared, pipe) = Shared::new(inode, self.signal.clone(), !self.nft_missing()).ok()?;
         let shared = Arc::new(shared);
-        let (theirs, nft) = (shared.clone(), self.nft.clone());
+        let (theirs, options) = (shared.clone(), self.options.clone());
         let work = move || {
-            let reason = match worker::run(&theirs, pipe, handle, nft) {
+            let reason = match worker::run(&theirs, pipe, handle, options) {
                 Ok(()) => "no longer watched".to_owned(),
                 Err(error) => error.to_string(),
             };

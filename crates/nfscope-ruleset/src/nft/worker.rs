@@ -14,6 +14,7 @@ use std::time::Duration;
 use nfscope_event::Family;
 
 use super::announced::{Announcement, Announcements};
+use super::cache::Options;
 use super::jobs::{Job, Jobs};
 use super::program::Running;
 use super::shared::Shared;
@@ -37,6 +38,9 @@ const LONGEST_PAUSE_NS: u64 = 10_000 * MS;
 const MONITOR_TRIES: u32 = 5;
 /// How often to look at what is due while something is.
 const TICK: Duration = Duration::from_millis(25);
+
+/// How often to look whether nf_tables has been loaded.
+const MODULE_TICK: Duration = Duration::from_millis(100);
 
 /// Why a worker ended.
 #[derive(Debug, thiserror::Error)]
@@ -91,13 +95,21 @@ struct Worker {
 /// Keeps the namespace's ruleset until told to stop.
 pub(crate) fn run(
     shared: &Arc<Shared>,
-    wake: PipeReader,
+    mut wake: PipeReader,
     handle: Option<Handle>,
-    nft: Option<PathBuf>,
+    options: Options,
 ) -> Result<(), Ended> {
     let handle = handle.map_or_else(|| Handle::find(shared.inode), Ok)?;
     handle.enter()?;
     drop(handle);
+    while options.awaits_nf_tables && !shared.stopped() && !crate::nf_tables_loaded() {
+        if sys::poll(&[wake.as_fd()], Some(MODULE_TICK))?[0] {
+            shared.woken(&mut wake);
+        }
+    }
+    if shared.stopped() {
+        return Ok(());
+    }
     let monitor = Monitor::open()?;
     let socket = Socket::open()?;
     let mut worker = Worker {
@@ -105,7 +117,7 @@ pub(crate) fn run(
         wake,
         monitor,
         socket,
-        nft,
+        nft: options.nft,
         changes: Vec::new(),
         changes_earliest: 0,
         generation: 0,

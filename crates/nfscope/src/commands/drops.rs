@@ -33,13 +33,14 @@ pub fn run(arguments: &DropsArguments) -> Result<(), Failure> {
     let reasons = ReasonNames::read(&machine.btf, machine.has_reason);
     let settings = Settings::new(arguments, filter, &reasons, machine.has_reason)?;
     let mut started = backend::start(&settings.request, &machine, &reasons)?;
+    let has_nf_tables = machine.has_nf_tables;
     drop(machine);
 
     eprintln!("nfscope: watching drops, {}; Ctrl-C ends", started.describe());
     let signals = Signals::install()?;
     let resolver =
         DropResolver::new(reasons, started.backend(), started.drop_sites(), settings.numeric);
-    let rules = Rules::new(settings.request.options.netns, settings.numeric);
+    let rules = Rules::new(settings.request.options.netns, settings.numeric, has_nf_tables);
     let mut stream = Stream::new(&settings, resolver, rules, std::io::stdout().is_terminal());
     for notice in started.notices.drain(..) {
         stream.notice(notice)?;
@@ -54,6 +55,12 @@ pub fn run(arguments: &DropsArguments) -> Result<(), Failure> {
             round = Instant::now();
             started.attach_late()?;
             stream.losses(started.losses()?)?;
+            if started.outdated() {
+                let (records, losses) = started.renew(&settings.request, &Machine::read()?)?;
+                stream.records(records)?;
+                stream.losses(losses)?;
+                stream.renewed(&mut started)?;
+            }
         }
         stream.flush()?;
         let late = settings.duration.is_some_and(|d| begin.elapsed() >= d);

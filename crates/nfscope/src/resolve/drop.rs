@@ -51,16 +51,29 @@ impl DropResolver {
     /// `sites`: where the backend's trial saw dropped packets freed.
     /// `numeric`: print addresses instead of function names.
     pub fn new(reasons: ReasonNames, backend: Backend, sites: &[u64], numeric: bool) -> Self {
-        let mut symbols = Symbols::default();
-        symbols.learn(sites);
-        let mut freeing: Vec<String> = sites.iter().filter_map(|s| symbols.function(*s)).collect();
+        let mut resolver = Self {
+            clock_offset_ns: wall_clock::offset_ns(),
+            reasons,
+            symbols: Symbols::default(),
+            numeric,
+            backend,
+            freeing: Vec::new(),
+        };
+        resolver.set_backend(backend, sites);
+        resolver
+    }
+
+    /// Records come from that backend from here on.
+    pub fn set_backend(&mut self, backend: Backend, sites: &[u64]) {
+        self.backend = backend;
+        self.symbols.learn(sites);
+        let symbols = &mut self.symbols;
+        self.freeing = sites.iter().filter_map(|s| symbols.function(*s)).collect();
         // where nft_do_chain leaves the freeing to its caller, there are more
         // callers than the one that the trial went through
-        if !freeing.is_empty() && !freeing.iter().any(|f| f == INSIDE) {
-            freeing.extend(CALLERS.map(str::to_string));
+        if !self.freeing.is_empty() && !self.freeing.iter().any(|f| f == INSIDE) {
+            self.freeing.extend(CALLERS.map(str::to_string));
         }
-        let clock_offset_ns = wall_clock::offset_ns();
-        Self { clock_offset_ns, reasons, symbols, numeric, backend, freeing }
     }
 
     /// The wall clock's time for a monotonic stamp.

@@ -37,8 +37,10 @@ pub enum Answer {
 impl Rules {
     /// Begins to read rulesets: `only` this namespace's, else those of all
     /// namespaces there are. `numeric`: namespaces are not named.
-    pub fn new(only: Option<u32>, numeric: bool) -> Self {
-        let cache = RulesetCache::new(Options::default());
+    /// `has_nf_tables`: the kernel has it, else it is waited for.
+    pub fn new(only: Option<u32>, numeric: bool, has_nf_tables: bool) -> Self {
+        let options = Options { awaits_nf_tables: !has_nf_tables, ..Options::default() };
+        let cache = RulesetCache::new(options);
         match only {
             Some(inode) => cache.watch(inode),
             None => {

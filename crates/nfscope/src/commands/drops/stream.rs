@@ -9,6 +9,7 @@ use nfscope_event::{Cause, Drop, Event, LossPlace, Lost, Notice};
 
 use super::is_drop;
 use super::settings::Settings;
+use crate::backend::Started;
 use crate::cli::{ColorWhen, HookChoice};
 use crate::resolve::{Answer, DropResolver, Rules};
 use crate::sinks::{Clock, ColorChoice, Json, Sink, Summary, Text, TextOptions};
@@ -122,6 +123,14 @@ impl Stream {
         };
         let name = place.hook.as_deref();
         self.hooks.is_empty() || self.hooks.iter().any(|h| Some(h.as_str()) == name)
+    }
+
+    /// Another backend goes on; its losses count from zero.
+    pub fn renewed(&mut self, started: &mut Started) -> io::Result<()> {
+        self.losses = Losses::default();
+        self.resolver.set_backend(started.backend(), started.drop_sites());
+        self.notice(format!("nf_tables was loaded; from here on {}", started.describe()))?;
+        started.notices.drain(..).try_for_each(|text| self.notice(text))
     }
 
     /// Shows what was lost since the last call.
