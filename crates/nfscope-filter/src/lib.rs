@@ -61,6 +61,7 @@
 
 mod analysis;
 mod classic;
+mod decisions;
 mod diagnose;
 mod ebpf;
 mod error;
@@ -75,6 +76,7 @@ mod translate;
 mod value;
 
 pub use classic::ClassicInsn;
+pub use decisions::{Comparison, Decision, Decisions, Outcome, Place};
 pub use ebpf::{INSN_BYTES, Insn};
 pub use error::{Diagnostic, FilterError, PatchError};
 pub use patch::{Patched, patch};
@@ -101,6 +103,8 @@ pub struct Compiled {
     pub wants_vlan_tag: bool,
     /// Bytes of the frame that it may look at: 0, 64, 96, 128, 256 or 512.
     pub bytes_needed: u32,
+    /// The same as plain comparisons, as far as that goes.
+    pub decisions: Decisions,
 }
 
 impl Compiled {
@@ -156,5 +160,10 @@ pub fn translate(program: &[ClassicInsn]) -> Result<Compiled, FilterError> {
         needs_link: facts.needs_link,
         wants_vlan_tag: facts.wants_vlan_tag,
         bytes_needed: facts.bytes_needed,
+        // the tag that it wants to see stands in no header of the packet
+        decisions: match facts.wants_vlan_tag {
+            true => Decisions { start: Outcome::Match, list: Vec::new() },
+            false => decisions::decisions(&ops),
+        },
     })
 }

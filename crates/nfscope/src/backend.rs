@@ -250,9 +250,12 @@ fn netlink_trace(request: &Request) -> Result<Started, CollectError> {
         Some(inode) => inode,
         None => netns::Handle::current().map_err(|e| refuse(e.to_string()))?.inode(),
     };
-    let owned = NetlinkTrace::start(inode, true);
-    let trace = match (owned, leftover) {
-        (Err(_), Leftover::Accepted) => NetlinkTrace::start(inode, false)?,
+    let start = |owned| {
+        let filter = request.options.filter.as_ref().map(|filter| filter.decisions.clone());
+        NetlinkTrace::start(inode, owned, filter)
+    };
+    let trace = match (start(true), leftover) {
+        (Err(_), Leftover::Accepted) => start(false)?,
         (result, _) => result?,
     };
     let mut started = run(request, &Setup::tracepoint(), None)?;

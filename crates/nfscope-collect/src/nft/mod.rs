@@ -1,5 +1,6 @@
 //! How a rule is told from what runs in the kernel: probe points and hooks.
 
+mod mark_rules;
 mod netlink_trace;
 mod offsets;
 mod points;

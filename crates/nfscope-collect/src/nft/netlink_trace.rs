@@ -13,16 +13,16 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use nfscope_event::Family;
-use nfscope_ruleset::netlink::scratch::{ChainSpec, HookSpec, RuleSpec, Table, TableSpec};
+use nfscope_filter::Decisions;
+use nfscope_ruleset::netlink::Error;
+use nfscope_ruleset::netlink::scratch::Table;
 use nfscope_ruleset::netlink::trace::{TraceMessage, TraceSocket, TraceType};
-use nfscope_ruleset::netlink::{Error, Verdict};
 use nfscope_ruleset::netns;
 
+use super::mark_rules::{self, TABLE};
 use crate::CollectError;
 use crate::drop::{DropRecord, NftPart, Note};
 
-/// Name of the table in the traced namespace.
-pub const TABLE: &str = "nfscope-trace";
 /// How long a drop waits for its message if the listener never catches up, and
 /// a message for its drop.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -68,9 +68,10 @@ pub struct NetlinkTrace {
 }
 
 impl NetlinkTrace {
-    /// Traces a namespace. `owned`: the table goes away with the process,
-    /// whatever ends it (kernel 5.12).
-    pub fn start(inode: u32, owned: bool) -> Result<Self, CollectError> {
+    /// Traces a namespace's packets, those that a filter's decisions take.
+    /// `owned`: the table goes away with the process, whatever ends it
+    /// (kernel 5.12).
+    pub fn start(inode: u32, owned: bool, filter: Option<Decisions>) -> Result<Self, CollectError> {
         let (sender, decisions) = channel();
         let (ready, started) = channel();
         let lost = Arc::new(AtomicU64::new(0));
@@ -78,7 +79,7 @@ impl NetlinkTrace {
         let (lost_there, stop_there) = (Arc::clone(&lost), Arc::clone(&stop));
         let thread = std::thread::Builder::new()
             .name("nfscope-trace".into())
-            .spawn(move || match open(inode, owned) {
+            .spawn(move || match open(inode, owned, filter.as_ref()) {
                 Ok((mut socket, tables)) => {
                     if ready.send(Ok(())).is_ok() {
                         listen(&mut socket, &sender, &lost_there, &stop_there);
@@ -224,14 +225,18 @@ fn refuse(reason: String) -> CollectError {
     CollectError::Backend { backend: "netlink_trace", reason }
 }
 
-fn open(inode: u32, owned: bool) -> Result<(TraceSocket, Vec<Table>), CollectError> {
+fn open(
+    inode: u32,
+    owned: bool,
+    filter: Option<&Decisions>,
+) -> Result<(TraceSocket, Vec<Table>), CollectError> {
     let failed = |e: &dyn std::fmt::Display| refuse(e.to_string());
     netns::Handle::find(inode).and_then(|h| h.enter()).map_err(|e| failed(&e))?;
     let socket = TraceSocket::open().map_err(|e| failed(&e))?;
     let mut tables = Vec::new();
     for (family, required) in [(Family::Inet, true), (Family::Arp, false), (Family::Bridge, false)]
     {
-        match Table::create(&spec(family, owned)) {
+        match Table::create(&mark_rules::table(family, owned, filter)) {
             Ok(table) => tables.push(table),
             Err(e) if required => {
                 let why = if owned && e.errno() == Some(libc::EOPNOTSUPP) {
@@ -249,23 +254,6 @@ fn open(inode: u32, owned: bool) -> Result<(TraceSocket, Vec<Table>), CollectErr
         }
     }
     Ok((socket, tables))
-}
-
-/// Marks every packet before any other chain sees it.
-fn spec(family: Family, owned: bool) -> TableSpec {
-    // prerouting and output; input and output where ARP has no prerouting
-    let hooks: &[u32] = if family == Family::Arp { &[0, 1] } else { &[0, 3] };
-    let chain = |number: &u32| ChainSpec {
-        name: format!("hook{number}"),
-        hook: Some(HookSpec {
-            number: *number,
-            priority: i32::MIN,
-            policy: Verdict::Accept,
-            device: None,
-        }),
-        rules: vec![RuleSpec::new().set_nftrace(true)],
-    };
-    TableSpec { family, name: TABLE.into(), owned, chains: hooks.iter().map(chain).collect() }
 }
 
 fn remove(tables: Vec<Table>, owned: bool) {

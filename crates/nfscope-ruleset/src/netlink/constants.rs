@@ -76,6 +76,7 @@ pub const NFTA_IMMEDIATE_DATA: u16 = 2;
 pub const NFTA_META_DREG: u16 = 1;
 pub const NFTA_META_KEY: u16 = 2;
 pub const NFTA_META_SREG: u16 = 3;
+pub const NFT_META_PROTOCOL: u32 = 1;
 pub const NFT_META_MARK: u32 = 3;
 pub const NFT_META_NFTRACE: u32 = 12;
 pub const NFT_META_L4PROTO: u32 = 16;

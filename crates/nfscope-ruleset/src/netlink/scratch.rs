@@ -27,6 +27,19 @@ pub enum Base {
     Transport = 2,
 }
 
+/// How loaded bytes are compared (`enum nft_cmp_ops`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Relation {
+    /// `==`
+    Equal = 0,
+    /// `!=`
+    NotEqual = 1,
+    /// `>`, as numbers in network order
+    Greater = 4,
+    /// `>=`, likewise
+    GreaterOrEqual = 5,
+}
+
 /// A rule under construction: expressions in order.
 #[derive(Debug, Clone, Default)]
 pub struct RuleSpec(Vec<Expression>);
@@ -37,7 +50,7 @@ enum Expression {
     MetaLoad(u32),
     MetaStore(u32),
     Mask(Vec<u8>),
-    Equal(Vec<u8>),
+    Compare(Relation, Vec<u8>),
     Load(Vec<u8>),
     Verdict(Verdict),
 }
@@ -51,7 +64,30 @@ impl RuleSpec {
     /// Goes on only if the packet's bytes there are `value` (1 to 16 bytes).
     pub fn payload(mut self, base: Base, offset: u32, value: &[u8]) -> Self {
         self.0.push(Expression::Payload { base, offset, length: value.len() as u32 });
-        self.0.push(Expression::Equal(value.to_vec()));
+        self.compare(Relation::Equal, value)
+    }
+
+    /// Loads bytes of the packet, for [`Self::mask`] and [`Self::compare`].
+    pub fn load_payload(mut self, base: Base, offset: u32, length: u32) -> Self {
+        self.0.push(Expression::Payload { base, offset, length });
+        self
+    }
+
+    /// Loads the Ethernet type, likewise: two bytes.
+    pub fn load_protocol(mut self) -> Self {
+        self.0.push(Expression::MetaLoad(c::NFT_META_PROTOCOL));
+        self
+    }
+
+    /// Keeps these bits of what was loaded.
+    pub fn mask(mut self, mask: &[u8]) -> Self {
+        self.0.push(Expression::Mask(mask.to_vec()));
+        self
+    }
+
+    /// Goes on only if what was loaded compares so.
+    pub fn compare(mut self, relation: Relation, value: &[u8]) -> Self {
+        self.0.push(Expression::Compare(relation, value.to_vec()));
         self
     }
 
@@ -59,14 +95,17 @@ impl RuleSpec {
     pub fn payload_masked(mut self, base: Base, offset: u32, value: &[u8], mask: &[u8]) -> Self {
         self.0.push(Expression::Payload { base, offset, length: value.len() as u32 });
         self.0.push(Expression::Mask(mask.to_vec()));
-        self.0.push(Expression::Equal(value.iter().zip(mask).map(|(v, m)| v & m).collect()));
+        self.0.push(Expression::Compare(
+            Relation::Equal,
+            value.iter().zip(mask).map(|(v, m)| v & m).collect(),
+        ));
         self
     }
 
     /// Goes on only for that transport protocol (`IPPROTO_*`).
     pub fn transport(mut self, protocol: u8) -> Self {
         self.0.push(Expression::MetaLoad(c::NFT_META_L4PROTO));
-        self.0.push(Expression::Equal(vec![protocol]));
+        self.0.push(Expression::Compare(Relation::Equal, vec![protocol]));
         self
     }
 
@@ -78,7 +117,7 @@ impl RuleSpec {
     /// Goes on only if the packet's mark is that.
     pub fn mark(mut self, mark: u32) -> Self {
         self.0.push(Expression::MetaLoad(c::NFT_META_MARK));
-        self.0.push(Expression::Equal(mark.to_ne_bytes().to_vec()));
+        self.0.push(Expression::Compare(Relation::Equal, mark.to_ne_bytes().to_vec()));
         self
     }
 
@@ -111,7 +150,7 @@ impl Expression {
             Self::Payload { .. } => "payload",
             Self::MetaLoad(_) | Self::MetaStore(_) => "meta",
             Self::Mask(_) => "bitwise",
-            Self::Equal(_) => "cmp",
+            Self::Compare(..) => "cmp",
             Self::Load(_) | Self::Verdict(_) => "immediate",
         };
         w.string(c::NFTA_EXPR_NAME, name);
@@ -138,9 +177,9 @@ impl Expression {
                 let zeros = vec![0; mask.len()];
                 w.nest(c::NFTA_BITWISE_XOR, |w| w.bytes(c::NFTA_DATA_VALUE, &zeros));
             }
-            Self::Equal(value) => {
+            Self::Compare(relation, value) => {
                 w.u32(c::NFTA_CMP_SREG, c::REG_1);
-                w.u32(c::NFTA_CMP_OP, 0);
+                w.u32(c::NFTA_CMP_OP, *relation as u32);
                 w.nest(c::NFTA_CMP_DATA, |w| w.bytes(c::NFTA_DATA_VALUE, value));
             }
             Self::Load(value) => {
