@@ -82,7 +82,6 @@ static __always_inline u32 netns_of(struct sk_buff *skb)
 /* What has neither device, socket nor route: the hook knows. */
 static __always_inline u32 netns_of_note(const struct note *n)
 {
-	struct nf_hook_state *state = 0;
 	struct net *net = 0;
 
 	if (n->copied) {
@@ -90,16 +89,30 @@ static __always_inline u32 netns_of_note(const struct note *n)
 
 		net = (void *)n->state[at / 8 < STATE_WORDS ? at / 8 : 0];
 	} else {
-		bpf_probe_read_kernel(&state, 8, (void *)(n->pkt + cfg.nft.pkt_state));
+		struct nf_hook_state *state = (void *)load_u64(n->pkt + cfg.nft.pkt_state);
+
 		net = BPF_CORE_READ(state, net);
 	}
 	return BPF_CORE_READ(net, ns.inum);
 }
 
+/* Index and name of a device, 0 and nothing of none. */
+static __always_inline u32 device_name(u64 dev, char *name)
+{
+	u64 at = dev + bpf_core_field_offset(struct net_device, name);
+
+	name[0] = 0;
+	if (!dev)
+		return 0;
+	((u64 *)name)[0] = load_u64(at);
+	((u64 *)name)[1] = load_u64(at + 8);
+	return load_u32(dev + bpf_core_field_offset(struct net_device, ifindex));
+}
+
 /* The nft part: names and numbers behind a note. */
 static __always_inline void nft_part(struct part_nft *p, const struct note *n)
 {
-	u64 word = 0, chain = n->chain, table = 0, name = 0, in, out, state[STATE_WORDS] = {};
+	u64 chain = n->chain, table, in, out, state[STATE_WORDS] = {};
 
 	p->type = PART_NFT;
 	p->kind = n->kind;
@@ -108,36 +121,32 @@ static __always_inline void nft_part(struct part_nft *p, const struct note *n)
 	p->rule_handle = p->table_handle = p->chain_handle = 0;
 	p->priority = 0;
 	p->family = 0;
-	p->in_index = p->out_index = 0;
-	p->in_name[0] = p->out_name[0] = p->table[0] = p->chain[0] = 0;
-	if (n->rule) {
-		bpf_probe_read_kernel(&word, sizeof(word), (void *)(n->rule + cfg.nft.rule_word));
-		p->rule_handle = word >> cfg.nft.rule_shift & ((1ULL << 42) - 1);
-	}
-	if (chain && n->chain_is_base) {
-		u64 base = chain - cfg.nft.base_chain;
-
-		bpf_probe_read_kernel(&p->priority, 4, (void *)(base + cfg.nft.base_priority));
-	}
+	p->table[0] = p->chain[0] = 0;
+	if (n->rule)
+		p->rule_handle = load_u64(n->rule + cfg.nft.rule_word) >> cfg.nft.rule_shift &
+				 ((1ULL << 42) - 1);
+	if (chain && n->chain_is_base)
+		p->priority = load_u32(chain - cfg.nft.base_chain + cfg.nft.base_priority);
 	if (chain) {
-		bpf_probe_read_kernel(&table, 8, (void *)(chain + cfg.nft.chain_table));
-		bpf_probe_read_kernel(&p->chain_handle, 8, (void *)(chain + cfg.nft.chain_handle));
-		bpf_probe_read_kernel(&name, 8, (void *)(chain + cfg.nft.chain_name));
-		bpf_probe_read_kernel_str(p->chain, NAME_SIZE, (void *)name);
-		bpf_probe_read_kernel(&word, 8, (void *)(table + cfg.nft.table_family));
-		p->family = word >> cfg.nft.table_family_shift & 0x3f;
-		bpf_probe_read_kernel(&p->table_handle, 8, (void *)(table + cfg.nft.table_handle));
-		bpf_probe_read_kernel(&name, 8, (void *)(table + cfg.nft.table_name));
-		bpf_probe_read_kernel_str(p->table, NAME_SIZE, (void *)name);
+		table = load_u64(chain + cfg.nft.chain_table);
+		p->chain_handle = load_u64(chain + cfg.nft.chain_handle);
+		bpf_probe_read_kernel_str(p->chain, NAME_SIZE,
+					  (void *)load_u64(chain + cfg.nft.chain_name));
+		p->family = load_u64(table + cfg.nft.table_family) >>
+				    cfg.nft.table_family_shift & 0x3f;
+		p->table_handle = load_u64(table + cfg.nft.table_handle);
+		bpf_probe_read_kernel_str(p->table, NAME_SIZE,
+					  (void *)load_u64(table + cfg.nft.table_name));
 	}
 	if (n->copied) {
 		__builtin_memcpy(state, n->state, sizeof(state));
 		__builtin_memcpy(p->data, n->data, sizeof(p->data));
 	} else {
-		u64 at = 0;
+		u64 at = load_u64(n->pkt + cfg.nft.pkt_state);
 
-		bpf_probe_read_kernel(&at, 8, (void *)(n->pkt + cfg.nft.pkt_state));
-		bpf_probe_read_kernel(state, sizeof(state), (void *)at);
+#pragma unroll
+		for (int i = 0; i < STATE_WORDS; i++)
+			state[i] = load_u64(at + i * 8);
 		bpf_probe_read_kernel(p->data, sizeof(p->data), (void *)n->regs);
 	}
 	/* offsets are checked against the copy's size when the layout is read */
@@ -145,18 +154,8 @@ static __always_inline void nft_part(struct part_nft *p, const struct note *n)
 	p->pf = *((u8 *)state + (cfg.nft.state_pf & 31));
 	in = *(u64 *)((u8 *)state + (cfg.nft.state_in & 24));
 	out = *(u64 *)((u8 *)state + (cfg.nft.state_out & 24));
-	if (in) {
-		struct net_device *dev = (void *)in;
-
-		p->in_index = BPF_CORE_READ(dev, ifindex);
-		BPF_CORE_READ_STR_INTO(&p->in_name, dev, name);
-	}
-	if (out) {
-		struct net_device *dev = (void *)out;
-
-		p->out_index = BPF_CORE_READ(dev, ifindex);
-		BPF_CORE_READ_STR_INTO(&p->out_name, dev, name);
-	}
+	p->in_index = device_name(in, p->in_name);
+	p->out_index = device_name(out, p->out_name);
 }
 
 static __always_inline void base_part(struct part_base *b, struct sk_buff *skb, u64 location,
@@ -175,12 +174,7 @@ static __always_inline void base_part(struct part_base *b, struct sk_buff *skb, 
 	b->len = skb->len;
 	b->mark = skb->mark;
 	b->flags = 0;
-	b->ifindex = 0;
-	b->device[0] = 0;
-	if (dev) {
-		b->ifindex = dev->ifindex;
-		bpf_probe_read_kernel(b->device, sizeof(b->device), dev->name);
-	}
+	b->ifindex = device_name((u64)dev, b->device);
 	b->pid = 0;
 	count = context ? preempt_count_now() : -1;
 	if (IN_PROCESS(count)) {

@@ -94,10 +94,10 @@ static __always_inline struct note *note_slot_for(u64 skb)
 static __always_inline void note_leave(u32 kind, u64 pkt, u64 rule, u64 chain, u32 chain_is_base,
 				       u64 regs)
 {
+	u64 skb = load_u64(pkt + cfg.nft.pkt_skb);
 	struct note *n;
-	u64 skb = 0;
 
-	if (bpf_probe_read_kernel(&skb, sizeof(skb), (void *)(pkt + cfg.nft.pkt_skb)) || !skb)
+	if (!skb)
 		return;
 	n = note_slot_for(skb);
 	if (!n)
@@ -112,11 +112,10 @@ static __always_inline void note_leave(u32 kind, u64 pkt, u64 rule, u64 chain, u
 	n->copied = cfg.freed_after_return || kind >= NOTE_QUEUE;
 	n->time = 0;
 	if (n->copied) {
-		u64 state = 0;
+		u64 state = load_u64(pkt + cfg.nft.pkt_state);
 
 		n->time = bpf_ktime_get_ns();
 		/* for inet ingress the state itself lives in a frame that is gone */
-		bpf_probe_read_kernel(&state, 8, (void *)(pkt + cfg.nft.pkt_state));
 		bpf_probe_read_kernel(n->state, sizeof(n->state), (void *)state);
 		if (regs)
 			bpf_probe_read_kernel(n->data, sizeof(n->data), (void *)regs);
@@ -143,10 +142,8 @@ SEC("kprobe")
 int at_any_drop(struct pt_regs *ctx)
 {
 	u64 regs = AT(rule_drop, regs), rule = 0;
-	u32 code = 0;
 
-	bpf_probe_read_kernel(&code, sizeof(code), (void *)regs);
-	if (!(code & 0xff))
+	if (!(load_u32(regs) & 0xff))
 		rule = AT(rule_drop, rule);
 	note_leave(rule ? NOTE_RULE : NOTE_POLICY, AT(rule_drop, pkt), rule, AT(rule_drop, chain),
 		   cfg.rule_drop.chain_is_base, regs);

@@ -221,9 +221,12 @@ impl Store {
             }
             Change::NewSet(set) => self.new_set(set),
             Change::Elements(family, table, set) => {
-                let instance = self.live(family, &table);
-                if let Some(i) = instance.filter(|i| i.elements.contains_key(&set)) {
-                    i.stale_maps.insert(set, now);
+                // a listing under way may be older than this change
+                let wanted = |i: &&mut Instance| {
+                    i.elements.contains_key(&set) || i.stale_maps.contains_key(&set)
+                };
+                if let Some(instance) = self.live(family, &table).filter(wanted) {
+                    instance.stale_maps.insert(set, now);
                 }
             }
         }

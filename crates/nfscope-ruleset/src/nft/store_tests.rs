@@ -261,6 +261,10 @@ fn elements_of_a_map_in_a_rule_and_of_a_named_one() {
     assert_eq!(ask(&store, "__map0", 24), Lookup::Unknown);
     assert_eq!(ask(&store, "vm", 7), Lookup::Pending);
     let to_list = store.map_to_list().unwrap();
+    let change = Change::Elements(Family::Inet, "t".into(), "vm".into());
+    store.apply(change, 3 * SECOND / 2, 3 * SECOND / 2);
+    store.listed_maps(5 * SECOND / 4, Some(&to_list));
+    assert_eq!(ask(&store, "vm", 7), Lookup::Pending, "changed while it was listed");
     let elements = vec!["7 : drop".to_owned()];
     store.take_map(1, listing::ListedMap { name: "vm".into(), elements });
     store.listed_maps(2 * SECOND, Some(&to_list));
