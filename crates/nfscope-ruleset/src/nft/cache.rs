@@ -128,6 +128,12 @@ impl RulesetCache {
         self.ask(namespace, Some(query.at), ask)
     }
 
+    /// No further questions will come but those that are pending: they are
+    /// answered as fast as can be. Until then the machine is spared.
+    pub fn hurry(&self) {
+        self.lock().watched.values().for_each(|watched| watched.shared.hurry());
+    }
+
     /// Waits until an answer may have changed, at most `timeout`. Says
     /// whether that is so. [`Lookup::Pending`] also becomes
     /// [`Lookup::Unknown`] by time alone, so ask again after some 50 ms.

@@ -66,6 +66,7 @@ pub(crate) struct Shared {
     state: Mutex<State>,
     wake: PipeWriter,
     awake: AtomicBool,
+    hurry: AtomicBool,
     stop: AtomicBool,
 }
 
@@ -86,8 +87,8 @@ impl Shared {
     ) -> io::Result<(Self, PipeReader)> {
         let (reader, wake) = io::pipe()?;
         let state = Mutex::new(State { store: Store::new(with_text), ended: None });
-        let (awake, stop) = (AtomicBool::new(false), AtomicBool::new(false));
-        Ok((Self { inode, signal, state, wake, awake, stop }, reader))
+        let [awake, hurry, stop] = [const { AtomicBool::new(false) }; 3];
+        Ok((Self { inode, signal, state, wake, awake, hurry, stop }, reader))
     }
 
     /// The ruleset. Held for as short as possible.
@@ -110,6 +111,17 @@ impl Shared {
         // Nothing can be wrong with a pipe whose both ends are here.
         let _ = pipe.read(&mut [0; 16]);
         self.awake.swap(false, Ordering::AcqRel);
+    }
+
+    /// Has the worker spare nobody any more: the last askers wait.
+    pub(crate) fn hurry(&self) {
+        self.hurry.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    /// Whether the last askers wait.
+    pub(crate) fn hurried(&self) -> bool {
+        self.hurry.load(Ordering::Acquire)
     }
 
     /// Has the worker end.

@@ -330,10 +330,11 @@ impl Worker {
             drop(job.running);
             return self.take_job(job.kind, job.started, None);
         }
-        if self.job.is_some() || now < self.not_before {
+        let hurried = self.shared.hurried();
+        if self.job.is_some() || (now < self.not_before && !hurried) {
             return Ok(());
         }
-        let patience = if self.not_before == 0 {
+        let patience = if self.not_before == 0 || hurried {
             0
         } else if self.texts.is_some() {
             ANNOUNCED_NS

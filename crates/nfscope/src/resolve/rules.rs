@@ -68,6 +68,11 @@ impl Rules {
         self.cache.take_notices()
     }
 
+    /// No events will come any more: those that wait are to be completed.
+    pub fn hurry(&self) {
+        self.cache.hurry();
+    }
+
     /// Waits until an answer may have changed.
     pub fn wait(&self, timeout: Duration) {
         self.cache.wait(timeout);

@@ -17,7 +17,7 @@ use crate::sinks::{Clock, ColorChoice, Json, Sink, Summary, Text, TextOptions};
 /// Events that wait for a rule's text at most; beyond, the oldest goes without.
 const MAX_WAITING: usize = 65_536;
 /// How long the texts of the last events are waited for.
-const LAST_PATIENCE: Duration = Duration::from_secs(5);
+const LAST_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Resolves, filters by hook, counts, and hands on to the sinks.
 pub struct Stream {
@@ -108,6 +108,7 @@ impl Stream {
     /// Gives texts that are still being read their time, then shows the rest.
     pub fn settle(&mut self) -> io::Result<()> {
         let deadline = Instant::now() + LAST_PATIENCE;
+        self.rules.hurry();
         while !self.waiting.is_empty() && !self.complete() && Instant::now() < deadline {
             self.rules.wait(Duration::from_millis(50));
             self.advance(false)?;

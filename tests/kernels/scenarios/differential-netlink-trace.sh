@@ -1,5 +1,3 @@
-# Not part of `make test` yet: a few rejects of the ip family are named without
-# their text. To run it, copy it into scenarios/.
 # As differential-points, with other rules and packets and by the kernel's
 # netlink trace. It follows one namespace, and its mark comes after ingress.
 # timeout: 400
