@@ -48,6 +48,8 @@ pub struct Started {
     nft_reasons: Option<[u32; 2]>,
     /// A better backend may work once nf_tables is loaded.
     awaits_nft: bool,
+    /// It was started for programs that other tasks can interrupt.
+    interruptible: bool,
     /// Records from before that time (monotonic ns) are another collector's.
     since: u64,
     /// Sentences for the user: why a better backend was not used.
@@ -101,9 +103,15 @@ impl Started {
         self.collector.attach_late()
     }
 
-    /// Whether nf_tables has come since the start: a better backend may work.
-    pub fn outdated(&self) -> bool {
-        self.awaits_nft && nfscope_ruleset::nf_tables_loaded()
+    /// Why another backend would work better than when this one was started.
+    pub fn outdated(&self) -> Option<&'static str> {
+        if self.awaits_nft && nfscope_ruleset::nf_tables_loaded() {
+            Some("nf_tables was loaded")
+        } else if !self.interruptible && self.collector.skipped() > 0 {
+            Some("drops were lost because other tasks can interrupt the tracepoint's program here")
+        } else {
+            None
+        }
     }
 
     /// Changes to the best backend that works now. What the old one saw until
@@ -113,7 +121,9 @@ impl Started {
         request: &Request,
         machine: &Machine,
     ) -> anyhow::Result<(Vec<DropRecord>, Losses)> {
-        let mut next = best(request, machine)?;
+        let mut request = request.clone();
+        request.options.interruptible = self.interruptible || self.collector.skipped() > 0;
+        let mut next = best(&request, machine)?;
         next.since = nfscope_ruleset::monotonic_ns();
         next.nft_reasons = self.nft_reasons;
         let mut records = self.poll(Duration::ZERO, true)?;
@@ -186,8 +196,8 @@ pub fn attempt(
     match choice {
         BackendChoice::Points => points(request, machine),
         BackendChoice::TraceHook => trace_hook(request, machine),
-        BackendChoice::NetlinkTrace => netlink_trace(request),
-        _ => run(request, &Setup::tracepoint(), None),
+        BackendChoice::NetlinkTrace => netlink_trace(request, machine),
+        _ => run(request, &Setup::tracepoint(), trial(machine)),
     }
 }
 
@@ -207,6 +217,7 @@ fn run(
         hook: HookNaming::begin(),
         nft_reasons: None,
         awaits_nft: false,
+        interruptible: request.options.interruptible,
         since: 0,
         notices: Vec::new(),
         _key: key,
@@ -238,7 +249,13 @@ fn trace_hook(request: &Request, machine: &Machine) -> Result<Started, CollectEr
     })
 }
 
-fn netlink_trace(request: &Request) -> Result<Started, CollectError> {
+/// Where a backend that needs no trial can still be seen at work; making rules
+/// there would load nf_tables.
+fn trial(machine: &Machine) -> Option<Scratch> {
+    machine.has_nf_tables.then(Scratch::new).and_then(Result::ok)
+}
+
+fn netlink_trace(request: &Request, machine: &Machine) -> Result<Started, CollectError> {
     let refuse = |reason: String| CollectError::Backend { backend: "netlink_trace", reason };
     let Some(leftover) = request.ruleset_change else {
         return Err(refuse(
@@ -258,7 +275,7 @@ fn netlink_trace(request: &Request) -> Result<Started, CollectError> {
         (Err(_), Leftover::Accepted) => start(false)?,
         (result, _) => result?,
     };
-    let mut started = run(request, &Setup::tracepoint(), None)?;
+    let mut started = run(request, &Setup::tracepoint(), trial(machine))?;
     started.netlink = Some(trace);
     Ok(started)
 }

@@ -28,6 +28,8 @@ use crate::drop::{DropRecord, NftPart, Note};
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long the listener waits before it says that nothing more has come.
 const TICK: Duration = Duration::from_millis(50);
+/// How often the last messages are looked for.
+const LAST_LOOK: Duration = Duration::from_millis(5);
 /// Fewer common bytes do not tell packets apart.
 const MIN_BYTES: usize = 20;
 /// Packets whose headers are remembered.
@@ -114,14 +116,17 @@ impl NetlinkTrace {
 
     /// Adds what the kernel said to records of this namespace. A record that
     /// may be nft's but has no message yet is held back and handed out by a
-    /// later call; `last`: hold nothing back any more.
+    /// later call; `last`: wait for the messages and hold nothing back.
     pub fn attribute(
         &mut self,
         records: Vec<DropRecord>,
         maybe_nft: impl Fn(&DropRecord) -> bool,
         last: bool,
     ) -> Vec<DropRecord> {
-        self.read_decisions();
+        match last {
+            true => self.catch_up(),
+            false => self.read_decisions(),
+        }
         let now = Instant::now();
         let mut out = Vec::new();
         let held = std::mem::take(&mut self.held);
@@ -146,6 +151,19 @@ impl NetlinkTrace {
         }
         self.waiting.retain(|d| now.duration_since(d.seen) < PATIENCE);
         out
+    }
+
+    /// Reads all messages that were sent until now.
+    fn catch_up(&mut self) {
+        let now = Instant::now();
+        loop {
+            self.read_decisions();
+            let caught_up = self.caught_up.is_some_and(|until| until >= now);
+            if caught_up || now.elapsed() >= PATIENCE {
+                break;
+            }
+            std::thread::sleep(LAST_LOOK);
+        }
     }
 
     fn read_decisions(&mut self) {

@@ -55,11 +55,11 @@ pub fn run(arguments: &DropsArguments) -> Result<(), Failure> {
             round = Instant::now();
             started.attach_late()?;
             stream.losses(started.losses()?)?;
-            if started.outdated() {
+            if let Some(why) = started.outdated() {
                 let (records, losses) = started.renew(&settings.request, &Machine::read()?)?;
                 stream.records(records)?;
                 stream.losses(losses)?;
-                stream.renewed(&mut started)?;
+                stream.renewed(&mut started, why)?;
             }
         }
         stream.flush()?;

@@ -66,6 +66,7 @@ impl Settings {
                     snap_bytes: a.snaplen,
                     stack: a.stack,
                     ring_bytes: a.ring_size,
+                    interruptible: false,
                 },
                 backend: a.backend,
                 ruleset_change: a.allow_ruleset_change.then_some(leftover),

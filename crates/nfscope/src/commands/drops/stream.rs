@@ -127,10 +127,10 @@ impl Stream {
     }
 
     /// Another backend goes on; its losses count from zero.
-    pub fn renewed(&mut self, started: &mut Started) -> io::Result<()> {
+    pub fn renewed(&mut self, started: &mut Started, why: &str) -> io::Result<()> {
         self.losses = Losses::default();
         self.resolver.set_backend(started.backend(), started.drop_sites());
-        self.notice(format!("nf_tables was loaded; from here on {}", started.describe()))?;
+        self.notice(format!("{why}; from here on {}", started.describe()))?;
         started.notices.drain(..).try_for_each(|text| self.notice(text))
     }
 
