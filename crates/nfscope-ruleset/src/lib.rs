@@ -4,6 +4,7 @@
 //!   tables, reading trace messages, watching ruleset changes.
 //! * [`netns`]: network namespaces by inode: their names, entering them.
 //! * [`nft`]: rule handle to text, per namespace, current through changes.
+//! * [`why`]: which of a rule's expressions did not match, and why.
 //!
 //! A rule's text for an event that names its handle:
 //!
@@ -36,6 +37,8 @@ pub mod netlink;
 pub mod netns;
 pub mod nft;
 mod sys;
+pub mod why;
+mod words;
 
 pub use sys::monotonic_ns;
 

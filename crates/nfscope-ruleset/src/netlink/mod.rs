@@ -2,7 +2,9 @@
 
 mod attr;
 mod constants;
+mod elements;
 mod error;
+pub mod expr;
 mod expression;
 mod message;
 mod monitor;
@@ -13,6 +15,7 @@ pub mod trace;
 mod verdict;
 
 pub use attr::{Attribute, AttributeWriter, Attributes};
+pub use elements::{Element, SetContents};
 pub use error::Error;
 pub use expression::{Ending, Expression, VerdictMap};
 pub use message::{Message, Messages, Request};

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::mem::{size_of, zeroed};
+use std::ops::ControlFlow;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -185,10 +186,25 @@ impl Socket {
     /// With `dump`, all objects are asked for, else one.
     pub(crate) fn ask(
         &mut self,
-        (number, family, dump): (u16, u8, bool),
+        request: (u16, u8, bool),
         what: &str,
         fill: impl Fn(&mut AttributeWriter<'_>),
         mut each: impl FnMut(&Message<'_>),
+    ) -> Result<(), Error> {
+        self.ask_until(request, what, fill, |message| {
+            each(message);
+            ControlFlow::Continue(())
+        })
+    }
+
+    /// As [`Socket::ask`], until `each` has enough. What the kernel has still
+    /// to say then stays to be read.
+    pub(crate) fn ask_until(
+        &mut self,
+        (number, family, dump): (u16, u8, bool),
+        what: &str,
+        fill: impl Fn(&mut AttributeWriter<'_>),
+        mut each: impl FnMut(&Message<'_>) -> ControlFlow<()>,
     ) -> Result<(), Error> {
         let sequence = self.next_sequence();
         let mut request = Request::new();
@@ -206,10 +222,7 @@ impl Socket {
                     refused(what, errno)?;
                     Ok(true)
                 }
-                Control::Data => {
-                    each(message);
-                    Ok(!dump)
-                }
+                Control::Data => Ok(each(message).is_break() || !dump),
             }
         })?;
         if interrupted { Err(Error::Interrupted) } else { Ok(()) }

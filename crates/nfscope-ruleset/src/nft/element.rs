@@ -8,6 +8,9 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::netlink::SetInfo;
+use crate::words::{
+    ADDRTYPES, CT_STATES, ETHERTYPES, ICMP_TYPES, ICMPV6_TYPES, NFPROTOS, PKTTYPES, PROTOCOLS,
+};
 
 /// nft's numbers of data types (`enum datatypes`, nftables
 /// `include/datatype.h`), kept in the kernel as the set's key type.
@@ -176,88 +179,6 @@ fn number(text: &str) -> Option<u32> {
         None => text.parse().ok(),
     }
 }
-
-/// nft's words, as `nft describe` lists them.
-const PROTOCOLS: &[(&str, u32)] = &[
-    ("icmp", 1),
-    ("igmp", 2),
-    ("tcp", 6),
-    ("udp", 17),
-    ("dccp", 33),
-    ("gre", 47),
-    ("esp", 50),
-    ("ah", 51),
-    ("ipv6-icmp", 58),
-    ("icmpv6", 58),
-    ("ospf", 89),
-    ("comp", 108),
-    ("ipcomp", 108),
-    ("vrrp", 112),
-    ("sctp", 132),
-    ("udplite", 136),
-];
-const NFPROTOS: &[(&str, u32)] = &[("ipv4", 2), ("ipv6", 10)];
-const ETHERTYPES: &[(&str, u32)] = &[
-    ("ip", 0x0800),
-    ("arp", 0x0806),
-    ("vlan", 0x8100),
-    ("8021q", 0x8100),
-    ("8021ad", 0x88a8),
-    ("ip6", 0x86dd),
-];
-const PKTTYPES: &[(&str, u32)] =
-    &[("host", 0), ("unicast", 0), ("broadcast", 1), ("multicast", 2), ("other", 3)];
-const CT_STATES: &[(&str, u32)] =
-    &[("invalid", 1), ("established", 2), ("related", 4), ("new", 8), ("untracked", 64)];
-const ADDRTYPES: &[(&str, u32)] = &[
-    ("unspec", 0),
-    ("unicast", 1),
-    ("local", 2),
-    ("broadcast", 3),
-    ("anycast", 4),
-    ("multicast", 5),
-    ("blackhole", 6),
-    ("unreachable", 7),
-    ("prohibit", 8),
-];
-const ICMP_TYPES: &[(&str, u32)] = &[
-    ("echo-reply", 0),
-    ("destination-unreachable", 3),
-    ("source-quench", 4),
-    ("redirect", 5),
-    ("echo-request", 8),
-    ("router-advertisement", 9),
-    ("router-solicitation", 10),
-    ("time-exceeded", 11),
-    ("parameter-problem", 12),
-    ("timestamp-request", 13),
-    ("timestamp-reply", 14),
-    ("info-request", 15),
-    ("info-reply", 16),
-    ("address-mask-request", 17),
-    ("address-mask-reply", 18),
-];
-const ICMPV6_TYPES: &[(&str, u32)] = &[
-    ("destination-unreachable", 1),
-    ("packet-too-big", 2),
-    ("time-exceeded", 3),
-    ("parameter-problem", 4),
-    ("echo-request", 128),
-    ("echo-reply", 129),
-    ("mld-listener-query", 130),
-    ("mld-listener-report", 131),
-    ("mld-listener-done", 132),
-    ("mld-listener-reduction", 132),
-    ("nd-router-solicit", 133),
-    ("nd-router-advert", 134),
-    ("nd-neighbor-solicit", 135),
-    ("nd-neighbor-advert", 136),
-    ("nd-redirect", 137),
-    ("router-renumbering", 138),
-    ("ind-neighbor-solicit", 141),
-    ("ind-neighbor-advert", 142),
-    ("mld2-listener-report", 143),
-];
 
 #[cfg(test)]
 mod tests {

@@ -1,0 +1,70 @@
+//! What an explanation is made of.
+
+use nfscope_event::Family;
+
+use super::headers::base;
+use super::value::Names;
+use crate::netlink::SetContents;
+use crate::netlink::expr::Expr;
+
+/// One rule in full, with what its expressions refer to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// Family of its table.
+    pub(super) family: Family,
+    /// In order.
+    pub(super) expressions: Vec<Expr>,
+    /// The sets and maps that it uses, as far as they could be read.
+    pub(super) sets: Vec<SetContents>,
+    pub(super) names: Names,
+}
+
+impl Rule {
+    /// A rule of a table of that family.
+    ///
+    /// `interfaces` are those of its namespace by index; `utc_offset` is how
+    /// many seconds local time is ahead of UTC.
+    pub fn new(
+        family: Family,
+        expressions: Vec<Expr>,
+        sets: Vec<SetContents>,
+        interfaces: Vec<(u32, String)>,
+        utc_offset: i64,
+    ) -> Self {
+        Self { family, expressions, sets, names: Names { interfaces, utc_offset } }
+    }
+
+    /// Its expressions, in order.
+    pub fn expressions(&self) -> &[Expr] {
+        &self.expressions
+    }
+
+    pub(super) fn set(&self, name: &str) -> Option<&SetContents> {
+        self.sets.iter().find(|set| set.info.name == name)
+    }
+}
+
+/// What is known of the packet beside the registers. All of it may be absent;
+/// what does not agree with the registers is not used.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct PacketFacts<'a> {
+    /// From the link header on.
+    pub link: Option<&'a [u8]>,
+    /// From the network header on.
+    pub network: Option<&'a [u8]>,
+    /// From the transport header on.
+    pub transport: Option<&'a [u8]>,
+    /// What `ct state` loads: a bit of `NF_CT_STATE_BIT`.
+    pub ct_state: Option<u32>,
+}
+
+impl<'a> PacketFacts<'a> {
+    pub(super) fn header(&self, at: u32) -> Option<&'a [u8]> {
+        match at {
+            base::LINK => self.link,
+            base::NETWORK => self.network,
+            base::TRANSPORT => self.transport,
+            _ => None,
+        }
+    }
+}
