@@ -1,5 +1,6 @@
 //! System calls that the standard library has no words for.
 
+use std::ffi::CStr;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -43,6 +44,46 @@ pub fn monotonic_ns() -> u64 {
         time.assume_init()
     };
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+/// The interfaces of the calling thread's network namespace, by index; none
+/// if they cannot be listed.
+pub(crate) fn interfaces() -> Vec<(u32, String)> {
+    // SAFETY: there are no arguments.
+    let first = unsafe { libc::if_nameindex() };
+    if first.is_null() {
+        return Vec::new();
+    }
+    let mut all = Vec::new();
+    let mut next = first;
+    loop {
+        // SAFETY: the list's end is an entry without a name, and it was not
+        // passed yet.
+        let entry = unsafe { &*next };
+        if entry.if_name.is_null() {
+            break;
+        }
+        // SAFETY: the name is a string that ends, and lives as the list does.
+        let name = unsafe { CStr::from_ptr(entry.if_name) };
+        all.push((entry.if_index, name.to_string_lossy().into_owned()));
+        // SAFETY: behind an entry with a name there is another.
+        next = unsafe { next.add(1) };
+    }
+    // SAFETY: the list is as it was given, and no longer used.
+    unsafe { libc::if_freenameindex(first) };
+    all
+}
+
+/// Seconds that local time is ahead of UTC now.
+pub(crate) fn utc_offset() -> i64 {
+    let mut local = MaybeUninit::<libc::tm>::zeroed();
+    // SAFETY: both pointers are valid; the result stays zero if it fails.
+    let local = unsafe {
+        let now = libc::time(std::ptr::null_mut());
+        libc::localtime_r(&raw const now, local.as_mut_ptr());
+        local.assume_init()
+    };
+    local.tm_gmtoff
 }
 
 /// Has the kernel kill the program when the thread that starts it ends,

@@ -1,5 +1,4 @@
-//! Sets with their elements, and single rules in full, for questions about
-//! one rule.
+//! Sets with their elements, for questions about one rule.
 
 use std::ops::ControlFlow;
 
@@ -8,7 +7,6 @@ use nfscope_event::Family;
 use super::attr::{Attribute, Attributes};
 use super::constants as c;
 use super::error::Error;
-use super::expr::{self, Expr};
 use super::objects::SetInfo;
 use super::socket::Socket;
 use super::verdict::Verdict;
@@ -180,36 +178,6 @@ impl Socket {
                 ControlFlow::Continue(())
             },
         )
-    }
-
-    /// A rule's expressions in full, as it is now; none if there is no such
-    /// rule.
-    pub fn rule_expressions(
-        &mut self,
-        family: Family,
-        table: &str,
-        chain: &str,
-        handle: u64,
-    ) -> Result<Option<Vec<Expr>>, Error> {
-        let mut found = None;
-        let request = (c::NFT_MSG_GETRULE, family.nfproto(), false);
-        let result = self.ask(
-            request,
-            "tell a rule",
-            |w| {
-                w.string(c::NFTA_RULE_TABLE, table);
-                w.string(c::NFTA_RULE_CHAIN, chain);
-                w.u64(c::NFTA_RULE_HANDLE, handle);
-            },
-            |message| {
-                let list = message.attributes().get(c::NFTA_RULE_EXPRESSIONS);
-                found = Some(list.map(|list| expr::read(list.nested())).unwrap_or_default());
-            },
-        );
-        match result {
-            Err(error) if error.errno() == Some(libc::ENOENT) => Ok(None),
-            result => result.map(|()| found),
-        }
     }
 }
 

@@ -6,6 +6,7 @@ mod elements;
 mod error;
 pub mod expr;
 mod expression;
+mod lists;
 mod message;
 mod monitor;
 mod objects;

@@ -16,6 +16,7 @@ use super::worker;
 use crate::netlink::VerdictMap;
 use crate::netns::{self, Handle, Inode};
 use crate::sys::monotonic_ns;
+use crate::why;
 
 /// Stack of a worker: it calls nothing deep.
 const STACK: usize = 512 * 1024;
@@ -101,6 +102,13 @@ impl RulesetCache {
     /// A rule.
     pub fn rule(&self, namespace: Inode, query: &RuleQuery<'_>) -> Lookup<Arc<Rule>> {
         self.ask(namespace, Some(query.at), |shared| shared.state().store.rule(query))
+    }
+
+    /// A rule in full, to tell why it did not match ([`crate::why`]). What
+    /// its sets hold is as of a second before `query.at` or later. Unknown if
+    /// the rule went before somebody asked.
+    pub fn details(&self, namespace: Inode, query: &RuleQuery<'_>) -> Lookup<why::Rule> {
+        self.ask(namespace, Some(query.at), |shared| shared.state().store.details(query))
     }
 
     /// A chain, as it is now.

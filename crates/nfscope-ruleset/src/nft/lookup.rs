@@ -70,7 +70,7 @@ impl Store {
         self.find(query).map(|(_, rule)| rule)
     }
 
-    fn find<'a>(&'a self, query: &RuleQuery<'a>) -> Lookup<(&'a Instance, Arc<Rule>)> {
+    pub(super) fn find<'a>(&'a self, query: &RuleQuery<'a>) -> Lookup<(&'a Instance, Arc<Rule>)> {
         let lives = self.lives(query.family, query.table, query.table_handle);
         let with_rule: Vec<_> = lives
             .filter_map(|instance| Some((instance, instance.rules.get(&query.handle)?)))

@@ -9,6 +9,7 @@
 
 mod announced;
 mod cache;
+mod details;
 mod element;
 mod iptables;
 mod jobs;

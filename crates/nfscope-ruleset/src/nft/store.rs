@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use nfscope_event::Family;
 
+use super::details::Details;
 use super::iptables;
 use super::rule::Rule;
 use super::snapshot::Snapshot;
@@ -48,6 +49,8 @@ pub(super) struct Replaced {
     pub(super) rule: Option<Arc<Rule>>,
     /// Not before that time (monotonic ns).
     pub(super) earliest: u64,
+    /// When it had been found or announced (monotonic ns).
+    pub(super) since: u64,
     /// In that transaction.
     transaction: u64,
 }
@@ -94,6 +97,8 @@ pub(crate) struct Store {
     deleted_rules: VecDeque<(u64, u64)>,
     /// Rules that went before their text came, and when.
     pub(super) gone_textless: VecDeque<(u64, (u64, u64))>,
+    /// Rules in full, as far as they were asked for.
+    pub(super) details: Details,
     /// Texts to be got, by table and rule handle.
     pub(super) wanted: BTreeMap<(u64, u64), Wanted>,
     /// Up to then every change is in here (monotonic ns); 0: not yet loaded.
@@ -286,7 +291,8 @@ impl Store {
         if let Some(old) = instance.rules.remove(&info.handle) {
             before = old.before;
             let earliest = announced.unwrap_or(now);
-            before.push_back(Replaced { rule: Some(old.rule), earliest, transaction });
+            let (rule, since) = (Some(old.rule), old.since);
+            before.push_back(Replaced { rule, earliest, since, transaction });
             if before.len() > REMEMBERED_REPLACED {
                 before.pop_front();
                 before.front_mut().into_iter().for_each(|oldest| oldest.rule = None);

@@ -15,6 +15,7 @@ use nfscope_event::Family;
 
 use super::announced::{Announcement, Announcements};
 use super::cache::Options;
+use super::details;
 use super::jobs::{Job, Jobs};
 use super::program::Running;
 use super::shared::Shared;
@@ -151,6 +152,7 @@ impl Worker {
                 || !self.early.is_empty()
                 || self.job.is_some()
                 || state.store.behind()
+                || state.store.details.wanting()
                 || (self.nft.is_some() && state.store.wants_text())
         };
         let mut fds = vec![self.wake.as_fd(), self.monitor.as_fd()];
@@ -177,6 +179,7 @@ impl Worker {
     fn work(&mut self, earliest: u64) -> Result<(), Ended> {
         self.read_changes(earliest)?;
         self.read_texts();
+        self.news |= details::fetch(&self.shared, &mut self.socket)?;
         self.start_programs()?;
         if std::mem::take(&mut self.news) {
             self.shared.signal.notify();

@@ -13,9 +13,10 @@ use crate::netlink::verdict::Verdict;
 /// level, and the kernel has no more.
 const DEEPEST: u32 = 2;
 
-/// Reads a rule's list of expressions.
-pub(crate) fn read(list: Attributes<'_>) -> Vec<Expr> {
-    read_list(list, DEEPEST)
+/// Reads a rule's list of expressions (the inside of
+/// `NFTA_RULE_EXPRESSIONS`).
+pub(crate) fn read(list: &[u8]) -> Vec<Expr> {
+    read_list(Attributes::new(list), DEEPEST)
 }
 
 fn read_list(list: Attributes<'_>, depth: u32) -> Vec<Expr> {

@@ -114,7 +114,7 @@ fn registers_lie_where_the_kernel_has_them() {
 #[test]
 fn forms_of_new_kernels_are_read() {
     let bytes = newest();
-    let all = read(Attributes::new(&bytes));
+    let all = read(&bytes);
     let kinds: Vec<&Kind> = all.iter().map(|expr| &expr.kind).collect();
     let port = Payload { base: 2, offset: 2, length: 2 };
     let inner = Expr { name: "payload".into(), kind: Kind::Payload(port, register(8)) };
@@ -161,7 +161,7 @@ fn expressions_in_expressions_end_somewhere() {
             });
         })]);
     }
-    assert_eq!(read(Attributes::new(&bytes)).len(), 1);
+    assert_eq!(read(&bytes).len(), 1);
 }
 
 /// Names of all types, to be put over random attributes.
@@ -246,7 +246,7 @@ proptest! {
                 });
             });
         }
-        let expressions = read(Attributes::new(&bytes));
+        let expressions = read(&bytes);
         prop_assert_eq!(expressions.len(), rule.len());
         let rule = Rule::new(family, expressions, Vec::new(), Vec::new(), 3600);
         let registers = registers.try_into().unwrap();
@@ -276,7 +276,7 @@ proptest! {
             bytes[at] = *value;
         }
         bytes.truncate(length.index(bytes.len() + 1));
-        let rule = Rule::new(Family::Inet, read(Attributes::new(&bytes)), Vec::new(), Vec::new(), 0);
+        let rule = Rule::new(Family::Inet, read(&bytes), Vec::new(), Vec::new(), 0);
         for failing in 0..=rule.expressions().len() {
             let _ = explain(&rule, failing, &[0xa5; 80], &PacketFacts::default());
         }
