@@ -22,8 +22,8 @@ pub(crate) const NFPROTOS: &[(&str, u32)] = &[("ipv4", 2), ("ipv6", 10)];
 pub(crate) const ETHERTYPES: &[(&str, u32)] = &[
     ("ip", 0x0800),
     ("arp", 0x0806),
-    ("vlan", 0x8100),
     ("8021q", 0x8100),
+    ("vlan", 0x8100),
     ("8021ad", 0x88a8),
     ("ip6", 0x86dd),
 ];
@@ -146,6 +146,40 @@ pub(crate) const DSCP: &[(&str, u32)] = &[
     ("cs7", 56),
 ];
 pub(crate) const ECN: &[(&str, u32)] = &[("not-ect", 0), ("ect1", 1), ("ect0", 2), ("ce", 3)];
+pub(crate) const DCCP_TYPES: &[(&str, u32)] = &[
+    ("request", 0),
+    ("response", 1),
+    ("data", 2),
+    ("ack", 3),
+    ("dataack", 4),
+    ("closereq", 5),
+    ("close", 6),
+    ("reset", 7),
+    ("sync", 8),
+    ("syncack", 9),
+];
+pub(crate) const IGMP_TYPES: &[(&str, u32)] = &[
+    ("membership-query", 17),
+    ("membership-report-v1", 18),
+    ("membership-report-v2", 22),
+    ("leave-group", 23),
+    ("membership-report-v3", 34),
+];
+pub(crate) const MH_TYPES: &[(&str, u32)] = &[
+    ("binding-refresh-request", 0),
+    ("home-test-init", 1),
+    ("careof-test-init", 2),
+    ("home-test", 3),
+    ("careof-test", 4),
+    ("binding-update", 5),
+    ("binding-acknowledgement", 6),
+    ("binding-error", 7),
+    ("fast-binding-update", 8),
+    ("fast-binding-acknowledgement", 9),
+    ("fast-binding-advertisement", 10),
+    ("experimental-mobility-header", 11),
+    ("home-agent-switch-message", 12),
+];
 pub(crate) const DAYS: &[(&str, u32)] = &[
     ("Sunday", 0),
     ("Monday", 1),

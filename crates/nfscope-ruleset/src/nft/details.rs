@@ -84,7 +84,7 @@ impl Details {
 impl Store {
     /// A rule in full.
     pub(crate) fn details(&mut self, query: &RuleQuery<'_>) -> Lookup<why::Rule> {
-        let (key, family) = match self.life(query) {
+        let (key, family, iptables) = match self.life(query) {
             Lookup::Known(found) => found,
             Lookup::Pending => return Lookup::Pending,
             Lookup::Unknown => return Lookup::Unknown,
@@ -102,11 +102,12 @@ impl Store {
             self.details.wanted.insert(key);
             return Lookup::Pending;
         }
-        Lookup::Known(told.rule(family))
+        Lookup::Known(told.rule(family).with_iptables(iptables))
     }
 
-    /// The life of a rule that a question is about, and its family.
-    fn life(&self, query: &RuleQuery<'_>) -> Lookup<(Key, Family)> {
+    /// The life of a rule that a question is about, its family, and the line
+    /// of which iptables-nft made it.
+    fn life(&self, query: &RuleQuery<'_>) -> Lookup<(Key, Family, Option<String>)> {
         let (instance, rule) = match self.find(query) {
             Lookup::Known(found) => found,
             Lookup::Pending => return Lookup::Pending,
@@ -122,7 +123,7 @@ impl Store {
         if before.is_some() && !self.details.answers.contains_key(&key) {
             return Lookup::Unknown;
         }
-        Lookup::Known((key, instance.family))
+        Lookup::Known((key, instance.family, rule.iptables.clone()))
     }
 
     /// What the kernel is to be asked for, by chain; notes that what is no

@@ -81,6 +81,19 @@ pub(super) fn condition(rule: &Rule, view: &View, test: &Test<'_>) -> (String, S
     }
 }
 
+/// The condition that a comparison of a value is, or the conditions, if nft
+/// made one comparison of several.
+pub(super) fn condition_of(rule: &Rule, value: &Value, test: &Test<'_>) -> Option<String> {
+    let (Test::One(Comparison::Equal, wanted), Some(fields)) = (test, view::neighbours(value))
+    else {
+        return Some(condition(rule, &view::of(value), test).0);
+    };
+    let parts = fields.into_iter().map(|(range, view)| {
+        Some(condition(rule, &view, &Test::One(Comparison::Equal, wanted.get(range)?)).0)
+    });
+    Some(parts.collect::<Option<Vec<_>>>()?.join(" "))
+}
+
 /// Flags under a mask, as nft writes them: any of them, none of them, or these
 /// of those.
 fn flags(

@@ -6,7 +6,6 @@ use super::rule::Rule;
 use super::sets;
 use super::track::{self, Layer, Track};
 use super::unavailable;
-use super::view;
 use crate::netlink::expr::{Comparison, ExthdrKind, Kind, Payload};
 
 /// The key of `meta l4proto`.
@@ -23,8 +22,7 @@ pub(super) fn of(rule: &Rule, index: usize) -> Option<String> {
     let kind = &rule.expressions.get(index)?.kind;
     let track = Track::after(rule.family, &rule.expressions[..index]);
     if let Some((register, test)) = Test::of(rule, index) {
-        let value = track.at(register.offset())?;
-        return Some(compare::condition(rule, &view::of(value), &test).0);
+        return compare::condition_of(rule, track.at(register.offset())?, &test);
     }
     sets::condition(rule, &track, kind).or_else(|| unavailable::words(kind))
 }

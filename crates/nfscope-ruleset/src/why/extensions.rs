@@ -18,7 +18,7 @@ const IPV6_FRAGMENT: &[Entry] = &[
     entry("more-fragments", 31, 1, Type::Number),
     entry("id", 32, 32, Type::Number),
 ];
-const IPV6_MOBILITY: &[Entry] = &[NEXT, LENGTH, TYPE];
+const IPV6_MOBILITY: &[Entry] = &[NEXT, LENGTH, entry("type", 16, 8, Type::Mobility)];
 
 const OPTION_KIND: Entry = entry("kind", 0, 8, Type::Number);
 const OPTION_LENGTH: Entry = entry("length", 8, 8, Type::Number);

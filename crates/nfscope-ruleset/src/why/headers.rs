@@ -112,7 +112,7 @@ const SCTP: &[Entry] = &[
 const DCCP: &[Entry] = &[
     entry("dccp sport", 0, 16, Type::Port),
     entry("dccp dport", 16, 16, Type::Port),
-    entry("dccp type", 67, 4, Type::Number),
+    entry("dccp type", 67, 4, Type::Dccp),
 ];
 const ICMP: &[Entry] = &[
     entry("icmp type", 0, 8, Type::Icmp),
@@ -125,7 +125,7 @@ const ICMPV6: &[Entry] = &[
     entry("icmpv6 checksum", 16, 16, Type::Number),
 ];
 const IGMP: &[Entry] = &[
-    entry("igmp type", 0, 8, Type::Number),
+    entry("igmp type", 0, 8, Type::Igmp),
     entry("igmp mrt", 8, 8, Type::Number),
     entry("igmp checksum", 16, 16, Type::Number),
     entry("igmp group", 32, 32, Type::Ipv4),

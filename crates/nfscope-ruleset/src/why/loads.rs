@@ -1,7 +1,9 @@
 //! What the expressions load that take nothing from the packet's bytes.
 
+use nfscope_event::Family;
+
 use super::field::{Field, Says};
-use super::value::Type;
+use super::value::{Order, Type};
 use crate::netlink::expr::{Direction, Kind, Register};
 
 /// Length of an interface's name in a register (`IFNAMSIZ`), and of other
@@ -10,10 +12,10 @@ const NAME: usize = 16;
 
 /// What an expression loads, and where; none for one that loads packet data
 /// or computes from registers, and for what is not known here.
-pub(super) fn field(kind: &Kind) -> Option<(Field, Register)> {
+pub(super) fn field(kind: &Kind, family: Family) -> Option<(Field, Register)> {
     Some(match *kind {
         Kind::Meta(key, to) => (meta(key)?, to),
-        Kind::Ct { key, direction, to } => (ct(key, direction)?, to),
+        Kind::Ct { key, direction, to } => (ct(key, direction, family)?, to),
         Kind::Rt(key, to) => (rt(key)?, to),
         Kind::Socket { key, level, to } => (socket(key, level)?, to),
         Kind::Fib { result, flags, to } => (fib(result, flags)?, to),
@@ -93,7 +95,7 @@ fn meta(key: u32) -> Option<Field> {
 }
 
 /// `enum nft_ct_keys`. Both directions have the same words otherwise.
-fn ct(key: u32, direction: Option<Direction>) -> Option<Field> {
+fn ct(key: u32, direction: Option<Direction>, family: Family) -> Option<Field> {
     let of = match direction {
         Some(Direction::Original) => "original ",
         Some(Direction::Reply) => "reply ",
@@ -110,8 +112,15 @@ fn ct(key: u32, direction: Option<Direction>) -> Option<Field> {
         5 => is("expiration", Type::Milliseconds, 4),
         6 => is("helper", Type::Name, NAME),
         7 => is("l3proto", Type::Nfproto, 1),
-        8 => is("saddr", Type::Raw, 16),
-        9 => is("daddr", Type::Raw, 16),
+        8 | 9 => {
+            let end = if key == 8 { "saddr" } else { "daddr" };
+            match family {
+                Family::Ip => is(&format!("ip {end}"), Type::Ipv4, 4),
+                Family::Ip6 => is(&format!("ip6 {end}"), Type::Ipv6, 16),
+                // Of which protocol the address is depends on the packet.
+                _ => is(end, Type::Raw, 16),
+            }
+        }
         10 => is("protocol", Type::Protocol, 1),
         11 => is("proto-src", Type::Port, 2),
         12 => is("proto-dst", Type::Port, 2),
@@ -124,7 +133,7 @@ fn ct(key: u32, direction: Option<Direction>) -> Option<Field> {
         20 => is("ip daddr", Type::Ipv4, 4),
         21 => is("ip6 saddr", Type::Ipv6, 16),
         22 => is("ip6 daddr", Type::Ipv6, 16),
-        23 => is("id", Type::Number, 4),
+        23 => Field { order: Order::Big, ..is("id", Type::Number, 4) },
         _ => return None,
     })
 }

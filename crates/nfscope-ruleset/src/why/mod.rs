@@ -38,6 +38,7 @@ mod evaluation;
 mod extensions;
 mod field;
 mod headers;
+mod iptables;
 mod loads;
 mod rule;
 mod sets;
@@ -121,7 +122,10 @@ fn answer(
         _ if kind.set().is_some() => sets::explain(rule, &track, kind, registers),
         _ => {
             let reason = unavailable::reason(&track, kind, packet)?;
-            let stands_for_itself = unavailable::words(kind);
+            let line = || Some((rule.iptables.as_deref()?, unavailable::xt_match(kind)?));
+            let stands_for_itself = line()
+                .and_then(|(line, name)| iptables::part(line, name))
+                .or_else(|| unavailable::words(kind));
             let condition = stands_for_itself
                 .or_else(|| condition::fed_by(rule, index))
                 .or_else(|| track.words_of_load(kind))?;

@@ -17,6 +17,7 @@ pub struct Rule {
     /// The sets and maps that it uses, as far as they could be read.
     pub(super) sets: Vec<SetContents>,
     pub(super) names: Names,
+    pub(super) iptables: Option<String>,
 }
 
 impl Rule {
@@ -31,7 +32,13 @@ impl Rule {
         interfaces: Vec<(u32, String)>,
         utc_offset: i64,
     ) -> Self {
-        Self { family, expressions, sets, names: Names { interfaces, utc_offset } }
+        Self { family, expressions, sets, names: Names { interfaces, utc_offset }, iptables: None }
+    }
+
+    /// The same, with the `-A CHAIN …` line of which iptables-nft made it, for
+    /// the words of its matches.
+    pub fn with_iptables(self, line: Option<String>) -> Self {
+        Self { iptables: line, ..self }
     }
 
     /// Its expressions, in order.

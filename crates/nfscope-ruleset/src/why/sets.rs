@@ -4,13 +4,13 @@ use super::answer::Answer;
 use super::rule::Rule;
 use super::track::{Track, Value};
 use super::unavailable;
-use super::value::{self, Names, Order};
+use super::value::{self, Names, Order, Type};
 use super::view::{self, View};
 use crate::netlink::expr::{Dynset, Kind, REGISTERS_SIZE, Register};
 use crate::netlink::{SetContents, Verdict};
 
 /// How many elements of a set that is written in a rule are shown.
-const SHOWN: usize = 8;
+const SHOWN: usize = 32;
 
 /// What a set is called in a rule's text; the kernel names those that are
 /// written in a rule `__set0` and the like.
@@ -89,6 +89,13 @@ impl<'a> Key<'a> {
 fn range(view: &View, low: &[u8], high: &[u8], names: &Names) -> String {
     if low == high {
         return view.print_wanted(low, names);
+    }
+    if view.kind == Type::Ifname
+        && let Some(length) = low.iter().position(|&byte| byte == 0)
+        && low[..length] == high[..length.min(high.len())]
+        && high[length..].iter().all(|&byte| byte == 0xff)
+    {
+        return view.print_wanted(&low[..length], names);
     }
     let numbers = value::number(low, Order::Big).zip(value::number(high, Order::Big));
     if let Some((first, last)) = numbers.filter(|_| view.kind.is_address()) {
@@ -183,7 +190,7 @@ fn change(track: &Track, dynset: &Dynset, set: Option<&SetContents>) -> String {
     };
     let key = Key::new(track, dynset.key, set);
     let timeout = dynset.timeout.map(|ms| {
-        format!(" timeout {}", value::Type::Milliseconds.print_number(ms.into(), &Names::default()))
+        format!(" timeout {}", Type::Milliseconds.print_number(ms.into(), &Names::default()))
     });
     let mut inside = format!("{}{}", key.words(), timeout.unwrap_or_default());
     for expr in &dynset.expressions {

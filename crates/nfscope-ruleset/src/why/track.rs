@@ -49,6 +49,7 @@ pub(super) struct Value {
 /// The registers and what is known of the packet, while a rule is evaluated.
 #[derive(Debug, Clone)]
 pub(super) struct Track {
+    family: Family,
     values: Vec<Value>,
     /// Of the packet, and of the packet within its tunnel.
     pub(super) protocols: Protocols,
@@ -65,7 +66,7 @@ impl Track {
             Family::Inet | Family::Bridge | Family::Netdev => None,
         };
         let protocols = Protocols { network, ..Protocols::default() };
-        Self { values: Vec::new(), protocols, inner: Protocols::default() }
+        Self { family, values: Vec::new(), protocols, inner: Protocols::default() }
     }
 
     /// After these expressions, all of which let the rule go on.
@@ -139,7 +140,7 @@ impl Track {
                 self.put(Source::Field(field), *to, length, tunnel);
             }
             other => {
-                if let Some((field, to)) = loads::field(other) {
+                if let Some((field, to)) = loads::field(other, self.family) {
                     let length = field.length;
                     self.put(Source::Field(field), to, length, tunnel);
                 } else if let Some(to) = target(other) {

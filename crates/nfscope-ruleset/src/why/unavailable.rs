@@ -37,6 +37,14 @@ pub(super) fn words(kind: &Kind) -> Option<String> {
     })
 }
 
+/// The name of an iptables match.
+pub(super) fn xt_match(kind: &Kind) -> Option<&str> {
+    match kind {
+        Kind::Match(name, _) => Some(name),
+        _ => None,
+    }
+}
+
 /// Why an expression fails that is no comparison and has no set; none if it
 /// cannot.
 pub(super) fn reason(track: &Track, kind: &Kind, packet: &PacketFacts<'_>) -> Option<String> {

@@ -211,6 +211,9 @@ pub(super) fn neighbours(value: &Value) -> Option<Vec<(Range<usize>, View)>> {
         return None;
     }
     let (start, bits) = (payload.offset as usize * 8, payload.length as usize * 8);
+    if payload.base == base::TRANSPORT && protocols.transport.is_none() {
+        return None;
+    }
     let fields = protocols.fields(payload.base);
     let mut all = Vec::new();
     let mut at = start;
