@@ -9,6 +9,7 @@ use std::sync::Arc;
 use nfscope_event::Family;
 
 use super::lookup::{Lookup, RuleQuery};
+use super::rule::Rule;
 use super::store::{SETTLED_NS, Store};
 use crate::netlink::expr::{self, Expr, Kind};
 use crate::netlink::{Error, SetContents, Socket};
@@ -84,7 +85,7 @@ impl Details {
 impl Store {
     /// A rule in full.
     pub(crate) fn details(&mut self, query: &RuleQuery<'_>) -> Lookup<why::Rule> {
-        let (key, family, iptables) = match self.life(query) {
+        let (key, family, rule) = match self.life(query) {
             Lookup::Known(found) => found,
             Lookup::Pending => return Lookup::Pending,
             Lookup::Unknown => return Lookup::Unknown,
@@ -102,12 +103,12 @@ impl Store {
             self.details.wanted.insert(key);
             return Lookup::Pending;
         }
-        Lookup::Known(told.rule(family).with_iptables(iptables))
+        let (text, iptables) = (rule.text.clone(), rule.iptables.clone());
+        Lookup::Known(told.rule(family).with_text(text).with_iptables(iptables))
     }
 
-    /// The life of a rule that a question is about, its family, and the line
-    /// of which iptables-nft made it.
-    fn life(&self, query: &RuleQuery<'_>) -> Lookup<(Key, Family, Option<String>)> {
+    /// The life of a rule that a question is about, and its family.
+    fn life(&self, query: &RuleQuery<'_>) -> Lookup<(Key, Family, Arc<Rule>)> {
         let (instance, rule) = match self.find(query) {
             Lookup::Known(found) => found,
             Lookup::Pending => return Lookup::Pending,
@@ -123,7 +124,7 @@ impl Store {
         if before.is_some() && !self.details.answers.contains_key(&key) {
             return Lookup::Unknown;
         }
-        Lookup::Known((key, instance.family, rule.iptables.clone()))
+        Lookup::Known((key, instance.family, rule))
     }
 
     /// What the kernel is to be asked for, by chain; notes that what is no

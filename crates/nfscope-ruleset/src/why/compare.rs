@@ -3,7 +3,7 @@
 use super::answer::Answer;
 use super::rule::{PacketFacts, Rule};
 use super::track::{Source, Step, Track, Value};
-use super::value::{self, Type};
+use super::value::{self, Style, Type};
 use super::view::{self, View};
 use crate::netlink::expr::{Comparison, Kind, Payload, REGISTERS_SIZE, Register};
 
@@ -65,7 +65,7 @@ pub(super) fn condition(rule: &Rule, view: &View, test: &Test<'_>) -> (String, S
             let wanted = wanted(bytes);
             match &view.mask {
                 Some(mask) => {
-                    let mask = view.print(mask, &rule.names);
+                    let (mask, wanted) = (masked(rule, view, mask), masked(rule, view, bytes));
                     let sign = match operation {
                         Comparison::Equal => "== ",
                         other => other.sign(),
@@ -94,6 +94,16 @@ pub(super) fn condition_of(rule: &Rule, value: &Value, test: &Test<'_>) -> Optio
     Some(parts.collect::<Option<Vec<_>>>()?.join(" "))
 }
 
+/// A value under a mask, or the mask.
+fn masked(rule: &Rule, view: &View, bytes: &[u8]) -> String {
+    match view.number(bytes) {
+        Some(number) if view.kind == Type::Number && rule.names.style == Style::Now => {
+            format!("{number:#x}")
+        }
+        _ => view.print_wanted(bytes, &rule.names),
+    }
+}
+
 /// Flags under a mask, as nft writes them: any of them, none of them, or these
 /// of those.
 fn flags(
@@ -109,9 +119,18 @@ fn flags(
     match operation {
         Comparison::NotEqual if zero => (format!("{words} {under}"), under),
         Comparison::Equal if zero => (format!("{words} ! {under}"), format!("! {under}")),
-        other => {
+        other if rule.names.style == Style::Before => {
             let wanted = format!("{} / {under}", view.print(value, &rule.names));
             (format!("{words} {}{wanted}", other.sign()), wanted)
+        }
+        other => {
+            let bits = |flags: String| match flags.contains(',') {
+                true => format!("({})", flags.replace(',', " | ")),
+                false => flags,
+            };
+            let wanted = bits(view.print(value, &rule.names));
+            let sign = if other == Comparison::Equal { "== " } else { other.sign() };
+            (format!("{words} & {} {sign}{wanted}", bits(under)), wanted)
         }
     }
 }
@@ -169,10 +188,11 @@ pub(super) fn actual(
     }
     let text = || view.print(bytes, &rule.names);
     let Some(mask) = &view.mask else { return text() };
-    let under = view.print(mask, &rule.names);
     if view.masked_flags().is_none() {
-        return format!("{} under the mask {under}", text());
+        let (held, under) = (masked(rule, view, bytes), masked(rule, view, mask));
+        return format!("{held} under the mask {under}");
     }
+    let under = view.print(mask, &rule.names);
     if bytes.iter().all(|&byte| byte == 0) {
         return format!("none of {under}");
     }

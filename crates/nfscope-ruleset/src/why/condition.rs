@@ -24,7 +24,7 @@ pub(super) fn of(rule: &Rule, index: usize) -> Option<String> {
     if let Some((register, test)) = Test::of(rule, index) {
         return compare::condition_of(rule, track.at(register.offset())?, &test);
     }
-    sets::condition(rule, &track, kind).or_else(|| unavailable::words(kind))
+    sets::condition(rule, &track, kind).or_else(|| unavailable::words(kind, rule.names.style))
 }
 
 /// The condition for which an expression loads something: that of the next

@@ -96,7 +96,16 @@ pub fn explain(
     let expr = rule.expressions.get(failing);
     let name = expr.map_or("expression", |expr| expr.name.as_str());
     let answer = expr
-        .and_then(|expr| answer(rule, failing, &expr.kind, registers, packet))
+        .and_then(|expr| {
+            let now = answer(rule, failing, &expr.kind, registers, packet)?;
+            let text = rule.text.as_deref().filter(|text| !text.contains(&now.condition));
+            let before = text.and_then(|text| {
+                let rule = rule.as_before();
+                let before = answer(&rule, failing, &expr.kind, registers, packet)?;
+                text.contains(&before.condition).then_some(before)
+            });
+            Some(before.unwrap_or(now))
+        })
         .unwrap_or_else(|| unknown(name, registers));
     let Answer { condition, reason, selector, wanted, actual } = answer;
     WhyNot { index: failing, expression: name.into(), condition, selector, wanted, actual, reason }
@@ -125,7 +134,7 @@ fn answer(
             let line = || Some((rule.iptables.as_deref()?, unavailable::xt_match(kind)?));
             let stands_for_itself = line()
                 .and_then(|(line, name)| iptables::part(line, name))
-                .or_else(|| unavailable::words(kind));
+                .or_else(|| unavailable::words(kind, rule.names.style));
             let condition = stands_for_itself
                 .or_else(|| condition::fed_by(rule, index))
                 .or_else(|| track.words_of_load(kind))?;

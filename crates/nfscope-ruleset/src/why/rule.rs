@@ -3,7 +3,7 @@
 use nfscope_event::Family;
 
 use super::headers::base;
-use super::value::Names;
+use super::value::{Names, Style};
 use crate::netlink::SetContents;
 use crate::netlink::expr::Expr;
 
@@ -17,6 +17,7 @@ pub struct Rule {
     /// The sets and maps that it uses, as far as they could be read.
     pub(super) sets: Vec<SetContents>,
     pub(super) names: Names,
+    pub(super) text: Option<String>,
     pub(super) iptables: Option<String>,
 }
 
@@ -32,7 +33,14 @@ impl Rule {
         interfaces: Vec<(u32, String)>,
         utc_offset: i64,
     ) -> Self {
-        Self { family, expressions, sets, names: Names { interfaces, utc_offset }, iptables: None }
+        let names = Names { interfaces, utc_offset, style: Style::Now };
+        Self { family, expressions, sets, names, text: None, iptables: None }
+    }
+
+    /// The same, with the text that nft prints for it: conditions are worded
+    /// as the nft of that text words them.
+    pub fn with_text(self, text: Option<String>) -> Self {
+        Self { text, ..self }
     }
 
     /// The same, with the `-A CHAIN …` line of which iptables-nft made it, for
@@ -44,6 +52,12 @@ impl Rule {
     /// Its expressions, in order.
     pub fn expressions(&self) -> &[Expr] {
         &self.expressions
+    }
+
+    /// The same in the words of an older nft.
+    pub(super) fn as_before(&self) -> Self {
+        let names = Names { style: Style::Before, ..self.names.clone() };
+        Self { names, ..self.clone() }
     }
 
     pub(super) fn set(&self, name: &str) -> Option<&SetContents> {

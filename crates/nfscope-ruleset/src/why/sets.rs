@@ -4,7 +4,7 @@ use super::answer::Answer;
 use super::rule::Rule;
 use super::track::{Track, Value};
 use super::unavailable;
-use super::value::{self, Names, Order, Type};
+use super::value::{self, Names, Order, Style, Type};
 use super::view::{self, View};
 use crate::netlink::expr::{Dynset, Kind, REGISTERS_SIZE, Register};
 use crate::netlink::{SetContents, Verdict};
@@ -176,13 +176,13 @@ pub(super) fn condition(rule: &Rule, track: &Track, kind: &Kind) -> Option<Strin
             let key = Key::new(track, *from, set);
             format!("{} map {}", key.words(), set_text(set, name, &key, &rule.names))
         }
-        Kind::Dynset(dynset) => change(track, dynset, set),
+        Kind::Dynset(dynset) => change(track, dynset, set, rule.names.style),
         _ => return None,
     })
 }
 
 /// A change of a set as nft writes it.
-fn change(track: &Track, dynset: &Dynset, set: Option<&SetContents>) -> String {
+fn change(track: &Track, dynset: &Dynset, set: Option<&SetContents>, style: Style) -> String {
     let operation = match dynset.operation {
         0 => "add",
         1 => "update",
@@ -195,7 +195,8 @@ fn change(track: &Track, dynset: &Dynset, set: Option<&SetContents>) -> String {
     let mut inside = format!("{}{}", key.words(), timeout.unwrap_or_default());
     for expr in &dynset.expressions {
         inside.push(' ');
-        inside.push_str(&unavailable::words(&expr.kind).unwrap_or_else(|| expr.name.clone()));
+        inside
+            .push_str(&unavailable::words(&expr.kind, style).unwrap_or_else(|| expr.name.clone()));
     }
     format!("{operation} {} {{ {inside} }}", called(&dynset.set))
 }

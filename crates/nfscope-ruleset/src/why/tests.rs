@@ -211,3 +211,35 @@ fn results_end_where_the_kernel_did() {
     // Only the map can have jumped.
     assert_eq!(outcomes(&either, End::Verdict(-3)), [code(-1), code(-3), Outcome::NotReached]);
 }
+
+#[test]
+fn conditions_are_worded_as_the_rules_text_is() {
+    let flags = rule(vec![
+        ("meta", Kind::Meta(L4PROTO, register(1))),
+        cmp(Comparison::Equal, &[6]),
+        payload(2, 13, 1),
+        mask(&[0x12]),
+        cmp(Comparison::Equal, &[2]),
+    ]);
+    let worded = |text: Option<&str>| {
+        let rule = flags.clone().with_text(text.map(str::to_owned));
+        why(&rule, 4, &[0x10], &PacketFacts::default())
+    };
+    let now = "tcp flags & (syn | ack) == syn: packet has ack of syn,ack";
+    let before = "tcp flags syn / syn,ack: packet has ack of syn,ack";
+    assert_eq!(worded(None), now);
+    assert_eq!(worded(Some("tcp flags & (syn | ack) == syn drop")), now);
+    assert_eq!(worded(Some("tcp flags syn / syn,ack drop")), before);
+    assert_eq!(worded(Some("something else")), now);
+    let fragments = rule(vec![
+        ("meta", Kind::Meta(15, register(1))),
+        cmp(Comparison::Equal, &[2]),
+        payload(1, 6, 2),
+        mask(&[0x1f, 0xff]),
+        cmp(Comparison::NotEqual, &[0, 0]),
+    ]);
+    assert_eq!(
+        why(&fragments, 4, &[0, 0], &PacketFacts::default()),
+        "ip frag-off & 0x1fff != 0x0: packet has 0x0 under the mask 0x1fff"
+    );
+}

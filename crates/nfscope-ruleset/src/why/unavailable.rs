@@ -5,12 +5,13 @@ use super::extensions::extension;
 use super::headers::{ETH_P_IP, base};
 use super::rule::PacketFacts;
 use super::track::Track;
+use super::value::Style;
 use crate::netlink::expr::{ExthdrKind, Kind, Limit, Payload, Unit};
 
 /// What an expression that stands for itself is called in a rule.
-pub(super) fn words(kind: &Kind) -> Option<String> {
+pub(super) fn words(kind: &Kind, style: Style) -> Option<String> {
     Some(match kind {
-        Kind::Limit(limit) => limit_text(limit),
+        Kind::Limit(limit) => limit_text(limit, style),
         Kind::Quota { bytes, over, .. } => {
             format!("quota {}{}", if *over { "over " } else { "" }, size(*bytes))
         }
@@ -200,8 +201,8 @@ fn object_kind(kind: u32) -> String {
 }
 
 /// A rate as nft prints it.
-fn limit_text(limit: &Limit) -> String {
-    /// What nft does not write, because it is what one gets without it.
+fn limit_text(limit: &Limit, style: Style) -> String {
+    /// What one gets without a number; nft did not write it once.
     const USUAL_PACKETS: u32 = 5;
     let over = if limit.over { "over " } else { "" };
     let unit = match limit.seconds {
@@ -214,7 +215,7 @@ fn limit_text(limit: &Limit) -> String {
     };
     let burst = match limit.unit {
         _ if limit.burst == 0 => String::new(),
-        Unit::Packets if limit.burst == USUAL_PACKETS => String::new(),
+        Unit::Packets if limit.burst == USUAL_PACKETS && style == Style::Before => String::new(),
         Unit::Packets => format!(" burst {} packets", limit.burst),
         Unit::Bytes => format!(" burst {}", size(limit.burst.into())),
     };
@@ -240,10 +241,15 @@ mod tests {
 
     #[test]
     fn rates_and_sizes_read_as_nft_prints_them() {
-        let limit = |rate, seconds, burst, unit, over| {
-            limit_text(&Limit { rate, seconds, burst, unit, over })
+        let styled = |rate, seconds, burst, unit, over, style| {
+            limit_text(&Limit { rate, seconds, burst, unit, over }, style)
         };
-        assert_eq!(limit(10, 1, 5, Unit::Packets, false), "limit rate 10/second");
+        let limit =
+            |rate, seconds, burst, unit, over| styled(rate, seconds, burst, unit, over, Style::Now);
+        let before = styled(10, 1, 5, Unit::Packets, false, Style::Before);
+        assert_eq!(before, "limit rate 10/second");
+        let now = limit(10, 1, 5, Unit::Packets, false);
+        assert_eq!(now, "limit rate 10/second burst 5 packets");
         assert_eq!(
             limit(3, 60, 9, Unit::Packets, true),
             "limit rate over 3/minute burst 9 packets"

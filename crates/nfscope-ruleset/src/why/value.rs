@@ -79,6 +79,16 @@ pub(super) enum Type {
     TcHandle,
 }
 
+/// Which of nft's ways to write a condition.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Style {
+    /// As of nftables 1.1: `tcp flags & (syn | ack) == syn`.
+    #[default]
+    Now,
+    /// As of nftables 1.0: `tcp flags syn / syn,ack`.
+    Before,
+}
+
 /// What printing some values needs to know.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Names {
@@ -86,6 +96,7 @@ pub(super) struct Names {
     pub(super) interfaces: Vec<(u32, String)>,
     /// Seconds that local time is ahead of UTC.
     pub(super) utc_offset: i64,
+    pub(super) style: Style,
 }
 
 impl Type {
@@ -290,7 +301,8 @@ mod tests {
 
     #[test]
     fn values_read_as_nft_prints_them() {
-        let names = Names { interfaces: vec![(1, "lo".into())], utc_offset: 3600 };
+        let interfaces = vec![(1, "lo".into())];
+        let names = Names { interfaces, utc_offset: 3600, style: Style::Now };
         let print = |kind: Type, bytes: &[u8]| kind.print(bytes, kind.order(), &names);
         assert_eq!(print(Type::Port, &[0x23, 0x78]), "9080");
         assert_eq!(print(Type::Ipv4, &[10, 0, 0, 7]), "10.0.0.7");

@@ -170,12 +170,17 @@ impl View {
             return format!("{}/{prefix}", self.kind.print(&address, Order::Big, names));
         }
         if self.shift > 0 {
-            return match value::number(bytes, self.order) {
-                Some(number) => self.kind.print_number(number >> self.shift, names),
+            return match self.number(bytes) {
+                Some(number) => self.kind.print_number(number, names),
                 None => value::hex(bytes),
             };
         }
         self.kind.print(bytes, self.order, names)
+    }
+
+    /// A value as a number.
+    pub(super) fn number(&self, bytes: &[u8]) -> Option<u128> {
+        Some(value::number(bytes, self.order)? >> self.shift)
     }
 
     /// A value as a rule has it: names in quotes.

@@ -89,7 +89,8 @@ pub fn made_in(family: Family, rule: &str) -> Option<Made> {
     let listing = String::from_utf8(listing.stdout).unwrap();
     let end = format!(" # handle {handle}");
     let text = listing.lines().find_map(|line| line.trim().strip_suffix(&end)).unwrap();
-    Some(Made { rule: read(family, "t", "c", handle), text: text.into() })
+    let rule = read(family, "t", "c", handle).with_text(Some(text.into()));
+    Some(Made { rule, text: text.into() })
 }
 
 /// Explains with these bytes in the first data register.
