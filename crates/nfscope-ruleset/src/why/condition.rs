@@ -28,10 +28,14 @@ pub(super) fn of(rule: &Rule, index: usize) -> Option<String> {
 }
 
 /// The condition for which an expression loads something: that of the next
-/// comparison or lookup.
+/// comparison or lookup, if nothing else takes it before.
 pub(super) fn fed_by(rule: &Rule, index: usize) -> Option<String> {
     let rest = rule.expressions.get(index + 1..)?;
-    let next = index + 1 + rest.iter().position(|expr| decides(&expr.kind))?;
+    let taken = |kind: &Kind| decides(kind) || takes(kind);
+    let next = index + 1 + rest.iter().position(|expr| taken(&expr.kind))?;
+    if takes(&rule.expressions.get(next)?.kind) {
+        return None;
+    }
     implied(rule, next).or_else(|| of(rule, next))
 }
 
@@ -89,6 +93,24 @@ fn loaded_next(rule: &Rule, from: usize) -> impl Iterator<Item = &Kind> {
 /// Whether an expression compares, or looks something up.
 fn decides(kind: &Kind) -> bool {
     matches!(kind, Kind::Cmp(..) | Kind::Range { .. }) || kind.set().is_some()
+}
+
+/// Whether an expression takes registers to do something with them.
+fn takes(kind: &Kind) -> bool {
+    matches!(
+        kind,
+        Kind::MetaSet(..)
+            | Kind::CtSet { .. }
+            | Kind::PayloadSet(..)
+            | Kind::ExthdrSet { .. }
+            | Kind::Nat { .. }
+            | Kind::Masq(_)
+            | Kind::Redir(_)
+            | Kind::Queue(_)
+            | Kind::Tproxy { .. }
+            | Kind::Dup { .. }
+            | Kind::Fwd { .. }
+    )
 }
 
 /// Whether a comparison is with a transport protocol that only that network

@@ -69,7 +69,8 @@ pub struct WhyNot {
     /// What is compared, if anything: `tcp dport`; for a comparison that nft
     /// put in front of the condition, that one's (`meta l4proto`).
     pub selector: Option<String>,
-    /// What was wanted: `10000`, `!= 10000`'s value, `@blocked`.
+    /// What was wanted, without the sign of the comparison: `10000`,
+    /// `1024-2048`, `@blocked`.
     pub wanted: Option<String>,
     /// What the packet had: `9080`.
     pub actual: Option<String>,
@@ -122,7 +123,9 @@ fn answer(
     match kind {
         Kind::Cmp(..) | Kind::Range { .. } => {
             let answer = compare::explain(rule, &track, index, registers, packet)?;
-            let implied = condition::implied(rule, index);
+            // nft can also write the test itself.
+            let written = rule.text.as_ref().is_some_and(|text| text.contains(&answer.condition));
+            let implied = if written { None } else { condition::implied(rule, index) };
             Some(match implied {
                 Some(condition) => Answer { condition, ..answer },
                 None => answer,

@@ -243,3 +243,29 @@ fn conditions_are_worded_as_the_rules_text_is() {
         "ip frag-off & 0x1fff != 0x0: packet has 0x0 under the mask 0x1fff"
     );
 }
+
+#[test]
+fn what_is_loaded_to_be_stored_is_for_no_condition() {
+    let rule = rule(vec![
+        ("ct", Kind::Ct { key: 3, direction: None, to: register(1) }),
+        ("meta", Kind::MetaSet(3, register(1))),
+        ("meta", Kind::Meta(L4PROTO, register(1))),
+        cmp(Comparison::Equal, &[6]),
+    ]);
+    assert_eq!(
+        why(&rule, 0, &[], &PacketFacts::default()),
+        "ct mark: packet belongs to no connection (untracked or invalid)"
+    );
+    // That stands in the rule's text.
+    let mut expressions = rule.expressions[2..].to_vec();
+    let (name, kind) = payload(2, 2, 2);
+    expressions.push(Expr { name: name.into(), kind });
+    let (name, kind) = cmp(Comparison::Equal, &[0, 80]);
+    expressions.push(Expr { name: name.into(), kind });
+    let port = Rule::new(Family::Inet, expressions, Vec::new(), Vec::new(), 0);
+    let tcp = why(&port, 1, &[17], &PacketFacts::default());
+    assert_eq!(tcp, "tcp dport 80: packet is udp");
+    let written = port.with_text(Some("meta l4proto tcp tcp dport 80".into()));
+    let tcp = why(&written, 1, &[17], &PacketFacts::default());
+    assert_eq!(tcp, "meta l4proto tcp: packet is udp");
+}
