@@ -75,20 +75,18 @@ pub fn made(rule: &str) -> Option<Made> {
 /// As [`made`], to table `t` of a family.
 pub fn made_in(family: Family, rule: &str) -> Option<Made> {
     let name = family.to_string();
-    let add = ["-ae", "add", "rule", &name, "t", "c", rule];
+    let add = ["add", "rule", &name, "t", "c", rule];
     let output = Command::new("nft").args(add).output().unwrap();
     if !output.status.success() {
         println!("left out, refused: {rule}: {}", String::from_utf8_lossy(&output.stderr));
         return None;
     }
-    let echo = String::from_utf8(output.stdout).unwrap();
-    let line = echo.lines().find(|line| line.starts_with("add rule")).unwrap();
-    let handle = line.rsplit_once(" # handle ").unwrap().1.parse().unwrap();
     let list = ["-a", "list", "chain", &name, "t", "c"];
     let listing = Command::new("nft").args(list).output().unwrap();
     let listing = String::from_utf8(listing.stdout).unwrap();
-    let end = format!(" # handle {handle}");
-    let text = listing.lines().find_map(|line| line.trim().strip_suffix(&end)).unwrap();
+    let rules = listing.lines().filter(|line| line.starts_with("\t\t"));
+    let (text, handle) = rules.last().unwrap().trim().rsplit_once(" # handle ").unwrap();
+    let handle = handle.parse().unwrap();
     let rule = read(family, "t", "c", handle).with_text(Some(text.into()));
     Some(Made { rule, text: text.into() })
 }
