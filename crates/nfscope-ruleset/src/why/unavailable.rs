@@ -102,7 +102,7 @@ pub(super) fn reason(track: &Track, kind: &Kind, packet: &PacketFacts<'_>) -> Op
         Kind::Tproxy { .. } => {
             "no transparent socket listens for this packet, or it is neither tcp nor udp".into()
         }
-        Kind::Synproxy { .. } => "packet is no intact TCP packet".into(),
+        Kind::Synproxy { .. } => "packet is no TCP packet".into(),
         Kind::Fwd { .. } => "packet is not of the protocol that is forwarded".into(),
         Kind::FlowOffload(_) => "packet's connection cannot be taken into the flow table".into(),
         Kind::Cmp(..)
@@ -154,7 +154,8 @@ fn later_fragment(track: &Track, packet: &PacketFacts<'_>) -> bool {
     ipv4 && version >> 4 == 4 && u16::from_be_bytes([high, low]) & 0x1fff != 0
 }
 
-/// `nft_meta_get_eval`, `net/netfilter/nft_meta.c`
+/// `nft_meta_get_eval`, `net/netfilter/nft_meta.c`;
+/// `nft_meta_bridge_get_eval`, `net/bridge/netfilter/nft_meta_bridge.c`
 fn meta(key: u32) -> &'static str {
     match key {
         8 | 21 => "packet has no input device",
@@ -162,13 +163,12 @@ fn meta(key: u32) -> &'static str {
         10 | 11 => "packet belongs to no open local socket",
         13 => "packet has no route yet",
         16 => "packet's transport protocol is not known",
-        17 | 28 | 29 | 37 => "packet did not arrive on a bridge's port",
-        18 => "packet does not leave by a bridge's port",
+        28 | 29 => "packet did not arrive on a port of a bridge that filters VLANs",
+        37 => "packet did not arrive on a bridge's port",
         19 => "packet's destination is not known",
         23 => "packet belongs to no local socket",
         26 => "packet's input device is of no kind, or there is none",
         27 => "packet's output device is of no kind, or there is none",
-        33 | 34 => "packet did not come through an enslaved device",
         _ => "packet has no such value",
     }
 }

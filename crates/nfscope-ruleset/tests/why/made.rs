@@ -84,8 +84,8 @@ pub fn made_in(family: Family, rule: &str) -> Option<Made> {
     let list = ["-a", "list", "chain", &name, "t", "c"];
     let listing = Command::new("nft").args(list).output().unwrap();
     let listing = String::from_utf8(listing.stdout).unwrap();
-    let rules = listing.lines().filter(|line| line.starts_with("\t\t"));
-    let (text, handle) = rules.last().unwrap().trim().rsplit_once(" # handle ").unwrap();
+    let mut rules = listing.lines().filter(|line| line.starts_with("\t\t"));
+    let (text, handle) = rules.next_back().unwrap().trim().rsplit_once(" # handle ").unwrap();
     let handle = handle.parse().unwrap();
     let rule = read(family, "t", "c", handle).with_text(Some(text.into()));
     Some(Made { rule, text: text.into() })
