@@ -98,11 +98,13 @@ impl Store {
         if self.synced < answer.at.saturating_add(SETTLED_NS) {
             return Lookup::Pending;
         }
-        let Some(told) = &answer.told else { return Lookup::Unknown };
-        if told.is_passing() && query.at > answer.at.saturating_add(FRESH_NS) {
+        // One that acted after it was gone was not: its chain had a new name.
+        let passing = answer.told.as_ref().is_none_or(Told::is_passing);
+        if passing && query.at > answer.at.saturating_add(FRESH_NS) {
             self.details.wanted.insert(key);
             return Lookup::Pending;
         }
+        let Some(told) = &answer.told else { return Lookup::Unknown };
         let (text, iptables) = (rule.text.clone(), rule.iptables.clone());
         Lookup::Known(told.rule(family).with_text(text).with_iptables(iptables))
     }
@@ -186,7 +188,14 @@ pub(super) fn fetch(shared: &super::shared::Shared, socket: &mut Socket) -> Resu
     }
     let mut about = About::default();
     for chain in wanted {
-        let lists = chain.ask(socket)?;
+        let lists = match chain.ask(socket) {
+            // It changes while it is read: it stays wanted.
+            Err(Error::Interrupted) => {
+                shared.state().store.details.wanted.extend(chain.keys);
+                continue;
+            }
+            lists => lists?,
+        };
         // What else it is about is read after it, so that it is no older.
         let mut told = Vec::new();
         for key in &chain.keys {
