@@ -114,7 +114,7 @@ impl DropCollector {
             return Ok(started);
         }
         let started = try_one(TRACEPOINT).or_else(|first| match first {
-            CollectError::Load { .. } => try_one(TRACEPOINT_BLIND).map_err(|_| first),
+            CollectError::Load { .. } => try_one(TRACEPOINT_BLIND),
             other => Err(other),
         })?;
         if started.preemptible {
