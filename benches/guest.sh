@@ -68,7 +68,8 @@ with_nfscope() {
         say "$key" - "$(why /tmp/begin.err)"
         return
     }
-    sleep 1
+    # Hook functions are looked for behind the start.
+    sleep 4
     per_packet "$key"
     end
 }
