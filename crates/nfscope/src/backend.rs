@@ -84,22 +84,33 @@ impl Started {
     pub fn poll(&mut self, timeout: Duration, last: bool) -> Result<Vec<DropRecord>, CollectError> {
         let mut records = self.collector.poll(timeout)?;
         records.retain(|record| record.monotonic_ns >= self.since);
-        let drop_reason = self.nft_reasons.map(|[drop, _]| drop);
+        if let Some(netlink) = &mut self.netlink {
+            // queues without a listener give no reason
+            let reasons = self.nft_reasons;
+            let maybe_nft = |r: &DropRecord| reasons.is_none_or(|all| all.contains(&r.reason));
+            records = netlink.attribute(records, maybe_nft, last);
+        }
         for record in &mut records {
-            if record.nft.is_none() && drop_reason.is_none_or(|drop| record.reason == drop) {
+            if record.nft.is_none() && self.by_a_hook(record) {
                 record.hook_function = self.hook.function(record);
             }
         }
-        let Some(netlink) = &mut self.netlink else { return Ok(records) };
-        // queues without a listener give no reason
-        let reasons = self.nft_reasons;
-        let maybe_nft = |r: &DropRecord| reasons.is_none_or(|all| all.contains(&r.reason));
-        Ok(netlink.attribute(records, maybe_nft, last))
+        self.hook.advance();
+        Ok(records)
+    }
+
+    /// Whether a netfilter hook may have dropped it: by its reason, or by where
+    /// hooks' drops are freed, as far as that is known.
+    fn by_a_hook(&self, record: &DropRecord) -> bool {
+        let sites = self.collector.drop_sites();
+        match self.nft_reasons {
+            Some([drop, _]) => record.reason == drop,
+            None => sites.is_empty() || sites.contains(&record.location),
+        }
     }
 
     /// Attaches what could not be attached before.
     pub fn attach_late(&mut self) -> Result<(), CollectError> {
-        self.hook.advance();
         self.collector.attach_late()
     }
 
@@ -214,7 +225,7 @@ fn run(
     Ok(Started {
         collector,
         netlink: None,
-        hook: HookNaming::begin(),
+        hook: HookNaming::begin(setup.frees_inside()),
         nft_reasons: None,
         awaits_nft: false,
         interruptible: request.options.interruptible,

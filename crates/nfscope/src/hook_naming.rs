@@ -12,32 +12,44 @@ use nfscope_kernel::locate::hook_slow::{self, EntriesLayout, FUNCTION, HookDrop}
 /// else: it lies in the kernel's own image, and finding that in memory takes a
 /// second. Until then, and where it cannot be found, hook functions stay
 /// unnamed.
+///
+/// Where nftables' own drops pass that place too, a probe there costs each of
+/// them some 1,500 instructions: it is attached only when a drop has come that
+/// no rule explains, which stays unnamed itself.
 pub struct HookNaming {
     found: Receiver<Option<HookDrop>>,
+    place: Option<HookDrop>,
+    wanted: bool,
     collector: Option<HookCollector>,
 }
 
 impl HookNaming {
-    /// Begins to look.
-    pub fn begin() -> Self {
+    /// Begins to look. `free`: no rule's drop passes the place.
+    pub fn begin(free: bool) -> Self {
         let (sender, found) = channel();
         // without the thread nothing is found, as without the place
         let _ = std::thread::Builder::new().name("nfscope-hook".into()).spawn(move || {
             // the command may have ended meanwhile
             let _ = sender.send(locate());
         });
-        Self { found, collector: None }
+        Self { found, place: None, wanted: free, collector: None }
     }
 
-    /// Attaches the probe as soon as the place is found.
+    /// Attaches the probe as soon as it is wanted and the place is found.
     pub fn advance(&mut self) {
-        if let Ok(Some(place)) = self.found.try_recv() {
+        if let Ok(found) = self.found.try_recv() {
+            self.place = found;
+        }
+        if self.wanted
+            && let Some(place) = self.place.take()
+        {
             self.collector = HookCollector::start(&place).ok();
         }
     }
 
-    /// Address of the function that dropped this packet.
-    pub fn function(&self, record: &DropRecord) -> Option<u64> {
+    /// Address of the function that dropped this packet, which no rule did.
+    pub fn function(&mut self, record: &DropRecord) -> Option<u64> {
+        self.wanted = true;
         self.collector.as_ref()?.function(record.skb, record.monotonic_ns)
     }
 }

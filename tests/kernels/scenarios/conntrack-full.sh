@@ -13,7 +13,10 @@ trap 'sysctl -qw net.netfilter.nf_conntrack_max=$before' EXIT
 sysctl -qw net.netfilter.nf_conntrack_max=1
 listen server udp 10.0.0.2:10000
 nfscope_start
-# The place in nf_hook_slow is looked for behind the start.
+# The place in nf_hook_slow is looked for behind the start; where rules' drops
+# pass it too, it is probed when a drop has come that no rule explains.
+send client udp 10.0.0.2:10000 --port 4000
+send client udp 10.0.0.2:10000 --port 3999
 for _ in $(seq 300); do
     bpftool prog list | grep -q at_hook_drop && break
     sleep 0.2

@@ -107,6 +107,12 @@ impl Setup {
         }
     }
 
+    /// Whether it is known that `nft_do_chain` itself frees what a rule drops:
+    /// then no such packet comes to the place where other hooks' drops end.
+    pub fn frees_inside(&self) -> bool {
+        self.backend == Backend::Points && !self.freed_after_return
+    }
+
     /// Names of the programs to load.
     pub fn programs(&self) -> Vec<&'static str> {
         let mut names: Vec<&'static str> = self.probes.iter().map(|p| p.program).collect();
