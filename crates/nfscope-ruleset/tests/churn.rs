@@ -1,6 +1,8 @@
 //! Rulesets that change all the time. Needs root and nft.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod skip;
+
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::os::unix::fs::MetadataExt;
@@ -13,6 +15,7 @@ use nfscope_ruleset::monotonic_ns;
 use nfscope_ruleset::netlink::Socket;
 use nfscope_ruleset::netns::{self, Handle};
 use nfscope_ruleset::nft::{Lookup, Options, RuleQuery, RulesetCache};
+use skip::skip;
 
 /// How often the ruleset is replaced.
 const ROUNDS: usize = 15;
@@ -38,7 +41,7 @@ fn nft(script: &str) {
 #[test]
 fn root_replaced_rulesets_are_not_mixed_up() {
     if std::fs::metadata("/proc/self").unwrap().uid() != 0 || Options::default().nft.is_none() {
-        println!("skipped: needs root and nft");
+        skip("needs root and nft");
         return;
     }
     thread::spawn(|| {

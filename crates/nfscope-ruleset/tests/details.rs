@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
+mod skip;
 
 use std::thread;
 use std::time::{Duration, Instant};

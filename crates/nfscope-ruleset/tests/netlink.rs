@@ -1,6 +1,8 @@
 //! Tables built and traced in a namespace of the test's own. Needs root.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod skip;
+
 use std::net::UdpSocket;
 use std::os::unix::fs::MetadataExt;
 use std::thread;
@@ -11,12 +13,13 @@ use nfscope_ruleset::netlink::Verdict;
 use nfscope_ruleset::netlink::scratch::{Base, ChainSpec, HookSpec, RuleSpec, Table, TableSpec};
 use nfscope_ruleset::netlink::trace::{TraceMessage, TraceSocket, TraceType};
 use nfscope_ruleset::netns;
+use skip::skip;
 
 /// Runs `test` in an empty network namespace with `lo` up, or says that it
 /// cannot.
 fn in_namespace(test: impl FnOnce() + Send + 'static) {
     if std::fs::metadata("/proc/self").unwrap().uid() != 0 {
-        println!("skipped: needs root for a network namespace");
+        skip("needs root for a network namespace");
         return;
     }
     thread::spawn(|| {
@@ -113,7 +116,7 @@ fn root_an_owned_table_goes_with_its_owner() {
         let owned = match Table::create(&spec) {
             Ok(table) => table,
             Err(error) => {
-                println!("skipped: {error} (owner tables came with kernel 5.12)");
+                skip(&format!("{error} (owner tables came with kernel 5.12)"));
                 return;
             }
         };

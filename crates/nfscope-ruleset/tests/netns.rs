@@ -1,17 +1,20 @@
 //! Namespaces of processes and names. Needs root.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod skip;
+
 use std::os::unix::fs::MetadataExt;
 use std::process::{Child, Command};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nfscope_ruleset::netns::{self, Handle, Names};
+use skip::skip;
 
 fn is_root() -> bool {
     let root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
     if !root {
-        println!("skipped: needs root for a network namespace");
+        skip("needs root for a network namespace");
     }
     root
 }

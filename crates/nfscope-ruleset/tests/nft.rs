@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
+mod skip;
 
 use std::process::Command;
 use std::thread;
@@ -13,6 +14,7 @@ use nfscope_event::Family;
 use nfscope_ruleset::netlink::{Ending, Verdict};
 use nfscope_ruleset::netns::Handle;
 use nfscope_ruleset::nft::{Options, RuleQuery, RulesetCache};
+use skip::skip;
 
 #[test]
 fn root_every_handle_has_the_text_that_nft_lists() {
@@ -166,7 +168,7 @@ fn root_without_nft_chains_are_known() {
 fn root_iptables_rules_have_their_owners_line() {
     in_namespace(|inode| {
         if Command::new("iptables-nft").arg("--version").output().is_err() {
-            println!("skipped: needs iptables-nft");
+            skip("needs iptables-nft");
             return;
         }
         let iptables = |line: &str| {

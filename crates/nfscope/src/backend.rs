@@ -50,6 +50,8 @@ pub struct Started {
     awaits_nft: bool,
     /// It was started for programs that other tasks can interrupt.
     interruptible: bool,
+    /// A record was made where another task could have interrupted.
+    interrupted: bool,
     /// Records from before that time (monotonic ns) are another collector's.
     since: u64,
     /// Sentences for the user: why a better backend was not used.
@@ -84,6 +86,7 @@ impl Started {
     pub fn poll(&mut self, timeout: Duration, last: bool) -> Result<Vec<DropRecord>, CollectError> {
         let mut records = self.collector.poll(timeout)?;
         records.retain(|record| record.monotonic_ns >= self.since);
+        self.interrupted |= records.iter().any(|record| record.preemptible);
         if let Some(netlink) = &mut self.netlink {
             // queues without a listener give no reason
             let reasons = self.nft_reasons;
@@ -118,30 +121,38 @@ impl Started {
     pub fn outdated(&self) -> Option<&'static str> {
         if self.awaits_nft && nfscope_ruleset::nf_tables_loaded() {
             Some("nf_tables was loaded")
-        } else if !self.interruptible && self.collector.skipped() > 0 {
-            Some("drops were lost because other tasks can interrupt the tracepoint's program here")
+        } else if self.interrupted && !self.interruptible && self.netlink.is_none() {
+            Some("other tasks can interrupt the tracepoint's program here, which loses drops")
         } else {
             None
         }
     }
 
     /// Changes to the best backend that works now. What the old one saw until
-    /// the new one was there is returned; no record is lost or seen twice.
+    /// the new one was there is returned; no record is lost or seen twice. If
+    /// it fails the old one goes on for good.
     pub fn renew(
         &mut self,
         request: &Request,
         machine: &Machine,
     ) -> anyhow::Result<(Vec<DropRecord>, Losses)> {
         let mut request = request.clone();
-        request.options.interruptible = self.interruptible || self.collector.skipped() > 0;
+        request.options.interruptible = self.interruptible || self.interrupted;
+        (self.awaits_nft, self.interruptible) = (false, true);
         let mut next = best(&request, machine)?;
         next.since = nfscope_ruleset::monotonic_ns();
         next.nft_reasons = self.nft_reasons;
         let mut records = self.poll(Duration::ZERO, true)?;
-        records.retain(|record| record.monotonic_ns < next.since);
+        let trials = machine.scratches();
+        records.retain(|r| r.monotonic_ns < next.since && !trials.contains(&r.netns));
         let losses = self.losses()?;
         *self = next;
         Ok((records, losses))
+    }
+
+    /// Whether the netlink trace has come to an end by itself.
+    pub fn trace_ended(&self) -> bool {
+        self.netlink.as_ref().is_some_and(NetlinkTrace::ended)
     }
 
     /// Losses since the start.
@@ -229,6 +240,7 @@ fn run(
         nft_reasons: None,
         awaits_nft: false,
         interruptible: request.options.interruptible,
+        interrupted: false,
         since: 0,
         notices: Vec::new(),
         _key: key,
@@ -241,7 +253,7 @@ fn points(request: &Request, machine: &Machine) -> Result<Started, CollectError>
     let layout = machine.layout.as_ref().map_err(|e| refuse(e.clone()))?;
     let located = machine.locate(layout).map_err(refuse)?;
     let setup = points_setup(nft_offsets(layout, &machine.btf), &located.points).map_err(refuse)?;
-    run(request, &setup, Some(Scratch::new()?))
+    run(request, &setup, Some(machine.scratch()?))
 }
 
 fn trace_hook(request: &Request, machine: &Machine) -> Result<Started, CollectError> {
@@ -252,7 +264,7 @@ fn trace_hook(request: &Request, machine: &Machine) -> Result<Started, CollectEr
     })?;
     let offsets = nft_offsets(layout, &machine.btf);
     let with = |fentry| -> Result<Started, CollectError> {
-        run(request, &Setup::trace_hook(offsets, arguments, fentry), Some(Scratch::new()?))
+        run(request, &Setup::trace_hook(offsets, arguments, fentry), Some(machine.scratch()?))
     };
     // fentry is cheaper; kernels without types for modules have only kprobes
     with(true).or_else(|fentry| {
@@ -263,7 +275,7 @@ fn trace_hook(request: &Request, machine: &Machine) -> Result<Started, CollectEr
 /// Where a backend that needs no trial can still be seen at work; making rules
 /// there would load nf_tables.
 fn trial(machine: &Machine) -> Option<Scratch> {
-    machine.has_nf_tables.then(Scratch::new).and_then(Result::ok)
+    machine.has_nf_tables.then(|| machine.scratch()).and_then(Result::ok)
 }
 
 fn netlink_trace(request: &Request, machine: &Machine) -> Result<Started, CollectError> {
@@ -278,14 +290,8 @@ fn netlink_trace(request: &Request, machine: &Machine) -> Result<Started, Collec
         Some(inode) => inode,
         None => netns::Handle::current().map_err(|e| refuse(e.to_string()))?.inode(),
     };
-    let start = |owned| {
-        let filter = request.options.filter.as_ref().map(|filter| filter.decisions.clone());
-        NetlinkTrace::start(inode, owned, filter)
-    };
-    let trace = match (start(true), leftover) {
-        (Err(_), Leftover::Accepted) => start(false)?,
-        (result, _) => result?,
-    };
+    let filter = request.options.filter.as_ref().map(|filter| filter.decisions.clone());
+    let trace = NetlinkTrace::start(inode, leftover == Leftover::Accepted, filter)?;
     let mut started = run(request, &Setup::tracepoint(), trial(machine))?;
     started.netlink = Some(trace);
     Ok(started)

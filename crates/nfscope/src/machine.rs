@@ -1,8 +1,11 @@
 //! What the running kernel has that the commands need to know, and what this
 //! process may do.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
+use nfscope_collect::CollectError;
+use nfscope_collect::nft::Scratch;
 use nfscope_kernel::btf::Btf;
 use nfscope_kernel::layout::NftLayout;
 use nfscope_kernel::live::KCore;
@@ -18,6 +21,7 @@ pub struct Machine {
     pub has_nf_tables: bool,
     /// Whether `skb:kfree_skb` tells a reason (kernel 5.17 and later).
     pub has_reason: bool,
+    scratches: RefCell<Vec<u32>>,
 }
 
 impl Machine {
@@ -35,11 +39,23 @@ impl Machine {
         let has_reason = btf
             .func_params("btf_trace_kfree_skb")
             .is_some_and(|p| p.iter().any(|(_, kind)| kind.contains("skb_drop_reason")));
-        Ok(Self { btf, layout, has_nf_tables, has_reason })
+        Ok(Self { btf, layout, has_nf_tables, has_reason, scratches: RefCell::default() })
     }
 }
 
 impl Machine {
+    /// A namespace for a trial.
+    pub fn scratch(&self) -> Result<Scratch, CollectError> {
+        let scratch = Scratch::new()?;
+        self.scratches.borrow_mut().push(scratch.inode());
+        Ok(scratch)
+    }
+
+    /// The inodes of all namespaces that trials were in.
+    pub fn scratches(&self) -> Vec<u32> {
+        self.scratches.borrow().clone()
+    }
+
     /// Finds the probe points of `nft_do_chain`: in the module's file, else
     /// (it is not installed, or nf_tables is built in) in the kernel's memory.
     pub fn locate(&self, layout: &NftLayout) -> Result<Located, String> {
@@ -55,6 +71,8 @@ impl Machine {
 /// A capability, by its number in `include/uapi/linux/capability.h`.
 const NEEDED: [(&str, u32); 4] =
     [("CAP_BPF", 39), ("CAP_PERFMON", 38), ("CAP_NET_ADMIN", 12), ("CAP_SYS_ADMIN", 21)];
+/// Without them symbols, kernel text, and other users' namespaces are missing.
+const USEFUL: [&str; 4] = ["cap_syslog", "cap_sys_rawio", "cap_sys_ptrace", "cap_dac_read_search"];
 const CAP_SYS_ADMIN: u32 = 21;
 
 /// An error that names the missing capabilities, if any are missing.
@@ -78,7 +96,8 @@ pub fn check_privileges() -> anyhow::Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
-    let list = NEEDED.map(|(name, _)| name.to_lowercase()).join(",");
+    let list = [NEEDED.map(|(name, _)| name.to_lowercase()), USEFUL.map(str::to_owned)];
+    let list = list.concat().join(",");
     anyhow::bail!(
         "missing {}: run it as root (sudo nfscope …), or once: sudo setcap {list}+ep \"$(command -v nfscope)\"",
         missing.join(", ")
@@ -114,5 +133,11 @@ pub fn drop_privileges() -> anyhow::Result<()> {
     let kept: caps::CapsHashSet = needed.into_iter().filter(|c| has.contains(c)).collect();
     caps::set(None, CapSet::Effective, &kept)?;
     caps::set(None, CapSet::Permitted, &kept)?;
+    // the nft program, which prints rules, must have it even where this
+    // process has it from its file
+    if kept.contains(&C::CAP_NET_ADMIN) {
+        caps::set(None, CapSet::Inheritable, &caps::CapsHashSet::from([C::CAP_NET_ADMIN]))?;
+        caps::raise(None, CapSet::Ambient, C::CAP_NET_ADMIN)?;
+    }
     Ok(())
 }

@@ -28,6 +28,7 @@ send client udp 10.0.0.2:10000 --count 3
 nfscope_stop
 
 expect_events lost 0
+expect_drops 4
 expect_drops 1 cause.kind=kernel packet.transport.destination=10000
 expect_drops 3 cause.kind=nft_rule "cause.rule=udp dport 10000 drop" \
     packet.transport.destination=10000

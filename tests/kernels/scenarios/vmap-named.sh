@@ -21,6 +21,11 @@ inner=$(handle server "ip saddr vmap")
 nfscope_start
 send client udp 10.0.0.2:10000 --count 2
 send client udp 10.0.0.2:10001 --count 3
+# What a map held before it was listed nobody knows.
+for try in {1..100}; do
+    [ "$(grep -c '"type":"drop"' "$EVENTS")" -lt 5 ] || break
+    sleep 0.1
+done
 within server nft add element inet filter ports '{ 10002 : drop }'
 send client udp 10.0.0.2:10002 --count 4
 nfscope_stop

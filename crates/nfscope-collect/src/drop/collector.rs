@@ -20,6 +20,9 @@ const OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/drop.bpf.o"));
 const TRACEPOINT: &str = "on_kfree_skb";
 const TRACEPOINT_BLIND: &str = "on_kfree_skb_blind";
 const TRACE_EVENT: &str = "on_kfree_skb_event";
+/// Records that one call hands out: with more the caller would not come to
+/// look at its signals while packets keep coming.
+const AT_ONCE: usize = 8_192;
 /// How long the self-test's records may take.
 const TRIAL_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -55,7 +58,7 @@ impl DropOptions {
             filter: None,
             netns: None,
             device: None,
-            causes: vec![Note::None, Note::Rule, Note::Policy, Note::Queue, Note::Fwd],
+            causes: Note::ALL.to_vec(),
             reason: None,
             has_reason,
             snap_bytes: 128,
@@ -191,9 +194,10 @@ impl DropCollector {
     }
 
     fn drain(&mut self, timeout: Duration) -> Result<Vec<DropRecord>, CollectError> {
+        use libbpf_rs::ErrorKind::{Interrupted, WouldBlock};
         match self.ring.poll(timeout) {
             Ok(()) => {}
-            Err(e) if e.kind() == libbpf_rs::ErrorKind::Interrupted => {}
+            Err(e) if matches!(e.kind(), Interrupted | WouldBlock) => {}
             Err(e) => return Err(CollectError::load(e)),
         }
         Ok(self.queue.take())
@@ -267,7 +271,11 @@ fn load(
         only_device: options.device.as_deref().map(name_bytes),
         has_reason: options.has_reason,
         only_netns: options.netns,
-        cause_mask: options.causes.iter().fold(0, |mask, note| mask | 1 << *note as u8),
+        // where no notes are left nothing can be told by them
+        cause_mask: match setup.backend {
+            Backend::Tracepoint => u32::MAX,
+            _ => options.causes.iter().fold(0, |mask, note| mask | 1 << *note as u8),
+        },
         reason: options.reason,
         filter: options.filter.as_ref().map(|f| (f.bytes_needed, f.needs_link, f.wants_vlan_tag)),
         snap_bytes: options.snap_bytes,
@@ -339,8 +347,10 @@ fn ring(
     let mut builder = RingBufferBuilder::new();
     builder
         .add(&map, move |bytes| {
-            queue.borrow_mut().extend(DropRecord::parse(bytes));
-            0
+            let mut queue = queue.borrow_mut();
+            queue.extend(DropRecord::parse(bytes));
+            // the rest is for the next call
+            if queue.len() < AT_ONCE { 0 } else { -libc::EAGAIN }
         })
         .map_err(CollectError::load)?;
     builder.build().map_err(CollectError::load)

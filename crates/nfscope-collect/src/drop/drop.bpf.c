@@ -79,6 +79,12 @@ static __always_inline u32 netns_of(struct sk_buff *skb)
 	return BPF_CORE_READ(dst, dev, nd_net.net, ns.inum);
 }
 
+/* The self-test's namespace, where there is one: 0 means none, and unknown. */
+static __always_inline bool is_scratch(u32 netns)
+{
+	return cfg.scratch_netns && netns == cfg.scratch_netns;
+}
+
 /* What has neither device, socket nor route: the hook knows. */
 static __always_inline u32 netns_of_note(const struct note *n)
 {
@@ -221,7 +227,7 @@ static __always_inline int emit(void *ctx, struct sk_buff *skb, u64 location, u3
 	u32 frame, size;
 	void *start;
 
-	if (netns != cfg.scratch_netns && !wanted(skb, s, link, tag))
+	if (!is_scratch(netns) && !wanted(skb, s, link, tag))
 		return 0;
 	base_part(&s->base, skb, location, reason, netns, context);
 	if (link) {
@@ -272,7 +278,7 @@ static __always_inline int drop(void *ctx, struct sk_buff *skb, u64 location, u3
 	netns = netns_of(skb);
 	if (!netns && n)
 		netns = netns_of_note(n);
-	if (netns == cfg.scratch_netns)
+	if (is_scratch(netns))
 		goto take; /* the self-test's own packets: no filter applies */
 	if (!(cfg.cause_mask & 1u << (kind & 31)))
 		return 0;

@@ -91,7 +91,7 @@ enum note_kind {
 
 /*
  * "This rule is about to end this packet", left by a probe point for the
- * tracepoint that sees the packet freed. `check` is made of skb, rule and chain:
+ * tracepoint that sees the packet freed. `check` is made of what names the rule and where its values are:
  * a slot torn between two CPUs is not believed.
  */
 struct note {

@@ -31,11 +31,11 @@ static __always_inline u32 note_slot(u32 skb, u32 way)
 	return ((skb >> 8 ^ skb >> 18) + way) & (NOTE_SLOTS - 1);
 }
 
-static __always_inline u32 note_check(u32 skb, u64 rule, u64 chain)
+static __always_inline u32 note_check(u32 skb, const struct note *n)
 {
-	u64 both = rule ^ chain;
+	u64 all = n->rule ^ n->chain ^ n->pkt ^ n->regs ^ n->kind;
 
-	return skb ^ (u32)both ^ (u32)(both >> 32);
+	return skb ^ (u32)all ^ (u32)(all >> 32);
 }
 
 /* The lower half of a typed pointer, as a plain number. */
@@ -66,12 +66,22 @@ static __always_inline struct note *note_find(struct sk_buff *skb)
 	if (!n || n->skb != (u64)skb)
 		return 0;
 check:
-	if (n->check != note_check(half, n->rule, n->chain)) {
+	if (n->check != note_check(half, n)) {
 		__sync_fetch_and_add(&lost.notes, 1);
 		n->skb = 0;
 		return 0;
 	}
 	return n;
+}
+
+/*
+ * A packet that was queued or forwarded mostly lives on: nobody takes its note
+ * away. One that ends there does so at once.
+ */
+#define ENDS_WITHIN_NS 1000000000ULL
+static __always_inline bool note_is_over(const struct note *n)
+{
+	return n->kind >= NOTE_QUEUE && bpf_ktime_get_ns() - n->time > ENDS_WITHIN_NS;
 }
 
 /* A slot for this packet: its own, a free one, else the first, at a loss. */
@@ -86,6 +96,10 @@ static __always_inline struct note *note_slot_for(u64 skb)
 	if (!a->skb || a->skb == skb)
 		return a;
 	if (!b->skb || b->skb == skb)
+		return b;
+	if (note_is_over(a))
+		return a;
+	if (note_is_over(b))
 		return b;
 	__sync_fetch_and_add(&lost.notes, 1);
 	return a;
@@ -122,7 +136,7 @@ static __always_inline void note_leave(u32 kind, u64 pkt, u64 rule, u64 chain, u
 		else
 			__builtin_memset(n->data, 0, sizeof(n->data));
 	}
-	n->check = note_check((u32)skb, rule, chain);
+	n->check = note_check((u32)skb, n);
 	n->skb = skb;
 }
 

@@ -18,6 +18,9 @@ pub enum Note {
 }
 
 impl Note {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::None, Self::Rule, Self::Policy, Self::Queue, Self::Fwd];
+
     fn from_number(n: u8) -> Option<Self> {
         Some(match n {
             0 => Self::None,

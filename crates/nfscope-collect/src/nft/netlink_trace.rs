@@ -8,7 +8,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, channel, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -32,6 +32,10 @@ const TICK: Duration = Duration::from_millis(50);
 const LAST_LOOK: Duration = Duration::from_millis(5);
 /// Fewer common bytes do not tell packets apart.
 const MIN_BYTES: usize = 20;
+/// Messages on their way here; with more the socket overruns, which counts.
+const MAX_HEARD: usize = 16_384;
+/// Records and decisions that wait for each other.
+const MAX_WAITING: usize = 16_384;
 /// Packets whose headers are remembered.
 const MAX_PACKETS: usize = 16_384;
 /// Bytes of the Ethernet header that each frame of a record starts with.
@@ -60,6 +64,7 @@ pub struct NetlinkTrace {
     inode: u32,
     decisions: Receiver<Heard>,
     caught_up: Option<Instant>,
+    ended: bool,
     lost: Arc<AtomicU64>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -71,18 +76,22 @@ pub struct NetlinkTrace {
 
 impl NetlinkTrace {
     /// Traces a namespace's packets, those that a filter's decisions take.
-    /// `owned`: the table goes away with the process, whatever ends it
-    /// (kernel 5.12).
-    pub fn start(inode: u32, owned: bool, filter: Option<Decisions>) -> Result<Self, CollectError> {
-        let (sender, decisions) = channel();
+    /// The table goes away with the process, whatever ends it (kernel 5.12);
+    /// `may_stay`: where there are no such tables, another one will do.
+    pub fn start(
+        inode: u32,
+        may_stay: bool,
+        filter: Option<Decisions>,
+    ) -> Result<Self, CollectError> {
+        let (sender, decisions) = sync_channel(MAX_HEARD);
         let (ready, started) = channel();
         let lost = Arc::new(AtomicU64::new(0));
         let stop = Arc::new(AtomicBool::new(false));
         let (lost_there, stop_there) = (Arc::clone(&lost), Arc::clone(&stop));
         let thread = std::thread::Builder::new()
             .name("nfscope-trace".into())
-            .spawn(move || match open(inode, owned, filter.as_ref()) {
-                Ok((mut socket, tables)) => {
+            .spawn(move || match open(inode, may_stay, filter.as_ref()) {
+                Ok((mut socket, tables, owned)) => {
                     if ready.send(Ok(())).is_ok() {
                         listen(&mut socket, &sender, &lost_there, &stop_there);
                     }
@@ -99,6 +108,7 @@ impl NetlinkTrace {
             inode,
             decisions,
             caught_up: None,
+            ended: false,
             lost,
             stop,
             thread: Some(thread),
@@ -112,6 +122,11 @@ impl NetlinkTrace {
     /// Overruns of the netlink socket so far; each may be many messages.
     pub fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
+    }
+
+    /// Whether its messages have come to an end, by an error of the socket.
+    pub fn ended(&self) -> bool {
+        self.ended
     }
 
     /// Adds what the kernel said to records of this namespace. A record that
@@ -131,13 +146,14 @@ impl NetlinkTrace {
         let mut out = Vec::new();
         let held = std::mem::take(&mut self.held);
         for (since, mut record) in held.into_iter().chain(records.into_iter().map(|r| (now, r))) {
-            if record.netns == self.inode && record.nft.is_none() {
+            if record.netns == self.inode && record.nft.is_none() && maybe_nft(&record) {
                 record.nft = self.find(&record);
                 // the message is sent before the packet is freed: once the
                 // listener has come that far there will be none
                 let may_come = self.caught_up.is_none_or(|until| until < since)
-                    && now.duration_since(since) < PATIENCE;
-                if record.nft.is_none() && maybe_nft(&record) && may_come && !last {
+                    && now.duration_since(since) < PATIENCE
+                    && self.held.len() < MAX_WAITING;
+                if record.nft.is_none() && may_come && !last {
                     self.held.push_back((since, record));
                     continue;
                 }
@@ -168,12 +184,19 @@ impl NetlinkTrace {
 
     fn read_decisions(&mut self) {
         let seen = Instant::now();
-        while let Ok(heard) = self.decisions.try_recv() {
-            let message = match heard {
-                Heard::Message(message) => *message,
-                Heard::AllUntil(instant) => {
+        loop {
+            let message = match self.decisions.try_recv() {
+                Ok(Heard::Message(message)) => *message,
+                Ok(Heard::AllUntil(instant)) => {
                     self.caught_up = Some(instant);
                     continue;
+                }
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => {
+                    // the listener failed: nothing more comes
+                    self.ended = true;
+                    self.caught_up = Some(seen);
+                    break;
                 }
             };
             if !message.network_header.is_empty() {
@@ -191,6 +214,10 @@ impl NetlinkTrace {
                 && let Some(headers) = self.headers.get(&message.id).cloned()
             {
                 self.waiting.push_back(Decision { message, headers, seen });
+                if self.waiting.len() > MAX_WAITING {
+                    self.waiting.pop_front();
+                    self.lost.fetch_add(1, Ordering::Relaxed);
+                }
             }
         }
     }
@@ -245,19 +272,26 @@ fn refuse(reason: String) -> CollectError {
 
 fn open(
     inode: u32,
-    owned: bool,
+    may_stay: bool,
     filter: Option<&Decisions>,
-) -> Result<(TraceSocket, Vec<Table>), CollectError> {
+) -> Result<(TraceSocket, Vec<Table>, bool), CollectError> {
     let failed = |e: &dyn std::fmt::Display| refuse(e.to_string());
     netns::Handle::find(inode).and_then(|h| h.enter()).map_err(|e| failed(&e))?;
     let socket = TraceSocket::open().map_err(|e| failed(&e))?;
     let mut tables = Vec::new();
+    let mut owned = true;
+    let no_owner = |e: &Error| e.errno() == Some(libc::EOPNOTSUPP);
     for (family, required) in [(Family::Inet, true), (Family::Arp, false), (Family::Bridge, false)]
     {
-        match Table::create(&mark_rules::table(family, owned, filter)) {
+        let mut created = Table::create(&mark_rules::table(family, owned, filter));
+        if owned && may_stay && required && created.as_ref().is_err_and(no_owner) {
+            owned = false;
+            created = Table::create(&mark_rules::table(family, owned, filter));
+        }
+        match created {
             Ok(table) => tables.push(table),
             Err(e) if required => {
-                let why = if owned && e.errno() == Some(libc::EOPNOTSUPP) {
+                let why = if owned && no_owner(&e) {
                     "this kernel has no tables that go away with their owner (they came with 5.12); \
                      --allow-leftover-table accepts a table that stays if nfscope is killed"
                         .to_string()
@@ -271,7 +305,7 @@ fn open(
             Err(_) => {}
         }
     }
-    Ok((socket, tables))
+    Ok((socket, tables, owned))
 }
 
 fn remove(tables: Vec<Table>, owned: bool) {
@@ -284,13 +318,21 @@ fn remove(tables: Vec<Table>, owned: bool) {
     }
 }
 
-fn listen(socket: &mut TraceSocket, sender: &Sender<Heard>, lost: &AtomicU64, stop: &AtomicBool) {
+fn listen(
+    socket: &mut TraceSocket,
+    sender: &SyncSender<Heard>,
+    lost: &AtomicU64,
+    stop: &AtomicBool,
+) {
     let mut messages = Vec::new();
+    let mut wait = TICK;
     while !stop.load(Ordering::Relaxed) {
         let before = Instant::now();
-        match socket.receive(TICK, &mut messages) {
-            Ok(true) => {}
+        match socket.receive(wait, &mut messages) {
+            // is there more?
+            Ok(true) => wait = Duration::ZERO,
             Ok(false) => {
+                wait = TICK;
                 if sender.send(Heard::AllUntil(before)).is_err() {
                     return;
                 }

@@ -29,8 +29,8 @@ pub enum Change {
     NewChain(ChainInfo),
     /// A chain went.
     DeletedChain(ChainInfo),
-    /// A rule was created. A replaced rule is a new one with a new handle,
-    /// and the old one deleted.
+    /// A rule was created. A replaced rule is a new one, under the same handle
+    /// or a new one, and the old one deleted.
     NewRule(RuleInfo),
     /// A rule went.
     DeletedRule(RuleInfo),

@@ -71,7 +71,8 @@ pub struct RuleInfo {
     pub table: String,
     /// Chain.
     pub chain: String,
-    /// Number that no other rule of the table has or had.
+    /// Number that no other rule of the table has; one that it replaced may have
+    /// had it.
     pub handle: u64,
     /// What the rule consists of, in order.
     pub expressions: Vec<Expression>,

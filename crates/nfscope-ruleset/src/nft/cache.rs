@@ -169,7 +169,6 @@ impl RulesetCache {
             return;
         }
         let held = netns::held_by_others();
-        let mut ended = Vec::new();
         {
             let mut namespaces = self.lock();
             let now = monotonic_ns();
@@ -188,11 +187,11 @@ impl RulesetCache {
             for inode in unused {
                 let Some(mut watched) = namespaces.watched.remove(&inode) else { continue };
                 watched.shared.stop();
-                ended.extend(watched.thread.take());
+                // the asker has no time to wait for its end
+                drop(watched.thread.take());
                 namespaces.gone.push(watched.shared);
             }
         }
-        ended.into_iter().for_each(join);
     }
 
     fn ask<T>(

@@ -18,6 +18,9 @@ const ANNOUNCEMENT_NS: u64 = 1_000_000_000;
 /// where no other table can be meant.
 const LATE_ANNOUNCEMENT_NS: u64 = 10_000_000_000;
 
+/// Bytes of a name that probe programs take along (`NAME_SIZE` of `drop.h`).
+const LONGEST_NAME: usize = 63;
+
 /// Names a rule.
 #[derive(Debug, Clone, Copy)]
 pub struct RuleQuery<'a> {
@@ -93,9 +96,10 @@ impl Store {
             let pending = !self.loaded() || (early && then.is_empty());
             return if pending { Lookup::Pending } else { Lookup::Unknown };
         };
-        if let Some(replaced) = entry.replaced(query.at) {
-            let rule = replaced.rule.clone();
-            return rule.map_or(Lookup::Unknown, |rule| Lookup::Known((instance, rule)));
+        match entry.at(query.at) {
+            Some(rule) if Arc::ptr_eq(rule, &entry.rule) => {}
+            Some(rule) => return Lookup::Known((instance, rule.clone())),
+            None => return Lookup::Unknown,
         }
         let settled = query.at.saturating_add(SETTLED_NS) <= self.synced;
         if !settled && !entry.rule.deleted {
@@ -140,6 +144,13 @@ impl Store {
             let nth = before.filter(|(_, set)| set.is_some_and(written_out)).count();
             let elements = rule.text.as_deref().and_then(|t| listing::elements_in_rule(t, nth));
             elements.and_then(|elements| element::find(&elements, set, key))
+        } else if let Some(past) = instance.past_maps.get(&set.name)
+            && query.at < past.changed
+        {
+            // while it changed it may have been anything
+            let then = past.elements.as_ref();
+            let then = then.filter(|_| past.from <= query.at && query.at < past.until);
+            then.and_then(|all| element::find(all, set, key))
         } else if self.with_text && instance.stale_maps.contains_key(&set.name) {
             return Lookup::Pending;
         } else {
@@ -156,10 +167,16 @@ impl Store {
     ) -> impl Iterator<Item = &'a Instance> {
         self.instances.iter().filter(move |instance| {
             instance.family == family
-                && instance.name == name
+                && (instance.name == name || is_cut(&instance.name, name, handle))
                 && handle.is_none_or(|handle| handle == instance.handle)
         })
     }
+}
+
+/// Whether `name` is all that a program could take along of a long name, and
+/// the handle says which it is.
+fn is_cut(whole: &str, name: &str, handle: Option<u64>) -> bool {
+    handle.is_some() && name.len() == LONGEST_NAME && whole.starts_with(name)
 }
 
 /// Whether a table may have been there at that time.

@@ -56,9 +56,24 @@ pub(super) struct Replaced {
 }
 
 impl Entry {
-    /// The replaced rule that acted at `at`, if it was none of now.
-    pub(super) fn replaced(&self, at: u64) -> Option<&Replaced> {
-        self.before.iter().find(|replaced| at < replaced.earliest)
+    /// Which rule acted at `at`: the one of now, or a replaced one; none if it
+    /// is forgotten, or if it was being replaced by another one just then.
+    pub(super) fn at(&self, at: u64) -> Option<&Arc<Rule>> {
+        let rules = self.before.iter().map(|replaced| replaced.rule.as_ref());
+        let mut rules = rules.chain([Some(&self.rule)]);
+        // announced in these times
+        let latest = self.before.iter().skip(1).map(|replaced| replaced.since).chain([self.since]);
+        for (replaced, latest) in self.before.iter().zip(latest) {
+            let rule = rules.next()?;
+            if at < replaced.earliest {
+                return rule;
+            }
+            if at < latest {
+                let next = rules.next()??;
+                return rule.filter(|rule| rule.text.is_some() && rule.text == next.text);
+            }
+        }
+        rules.next()?
     }
 }
 
@@ -79,6 +94,22 @@ pub(super) struct Instance {
     pub(super) elements: HashMap<String, Vec<String>>,
     /// Named verdict maps whose elements are to be listed, since when.
     pub(super) stale_maps: HashMap<String, u64>,
+    /// The elements of changed maps as they were before that time (monotonic
+    /// ns), and until when the map has changed since.
+    pub(super) past_maps: HashMap<String, PastMap>,
+}
+
+/// What a verdict map held before it changed.
+#[derive(Debug)]
+pub(super) struct PastMap {
+    /// None: not known.
+    pub(super) elements: Option<Vec<String>>,
+    /// They were so from then on (monotonic ns)
+    pub(super) from: u64,
+    /// until then.
+    pub(super) until: u64,
+    /// The last change was announced then.
+    pub(super) changed: u64,
 }
 
 /// A text that somebody is to get.
@@ -231,7 +262,16 @@ impl Store {
                     i.elements.contains_key(&set) || i.stale_maps.contains_key(&set)
                 };
                 if let Some(instance) = self.live(family, &table).filter(wanted) {
-                    instance.stale_maps.insert(set, now);
+                    let stale = instance.stale_maps.insert(set.clone(), now).is_some();
+                    let elements = instance.elements.get(&set).filter(|_| !stale).cloned();
+                    let past = instance.past_maps.entry(set);
+                    let past =
+                        past.or_insert(PastMap { elements: None, from: 0, until: 0, changed: 0 });
+                    if !stale {
+                        past.elements = elements;
+                        (past.from, past.until) = (past.changed, earliest);
+                    }
+                    past.changed = now;
                 }
             }
         }
@@ -258,6 +298,7 @@ impl Store {
             sets: HashMap::new(),
             elements: HashMap::new(),
             stale_maps: HashMap::new(),
+            past_maps: HashMap::new(),
         });
     }
 

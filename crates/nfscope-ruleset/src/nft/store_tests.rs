@@ -254,23 +254,32 @@ fn elements_of_a_map_in_a_rule_and_of_a_named_one() {
         "tcp dport vmap { 22 : accept, 23 : drop } tcp sport vmap @vm",
         None,
     );
-    let ask = |store: &Store, name: &str, port: u16| {
-        store.element(&query(1, SECOND), &map(name), &port.to_be_bytes())
+    let ask = |store: &Store, name: &str, port: u16, at: u64| {
+        store.element(&query(1, at), &map(name), &port.to_be_bytes())
     };
-    assert_eq!(ask(&store, "__map0", 23), Lookup::Known("23 : drop".into()));
-    assert_eq!(ask(&store, "__map0", 24), Lookup::Unknown);
-    assert_eq!(ask(&store, "vm", 7), Lookup::Pending);
+    assert_eq!(ask(&store, "__map0", 23, SECOND), Lookup::Known("23 : drop".into()));
+    assert_eq!(ask(&store, "__map0", 24, SECOND), Lookup::Unknown);
+    assert_eq!(ask(&store, "vm", 7, SECOND), Lookup::Pending);
     let to_list = store.map_to_list().unwrap();
-    let change = Change::Elements(Family::Inet, "t".into(), "vm".into());
-    store.apply(change, 3 * SECOND / 2, 3 * SECOND / 2);
-    store.listed_maps(5 * SECOND / 4, Some(&to_list));
-    assert_eq!(ask(&store, "vm", 7), Lookup::Pending, "changed while it was listed");
-    let elements = vec!["7 : drop".to_owned()];
-    store.take_map(1, listing::ListedMap { name: "vm".into(), elements });
-    store.listed_maps(2 * SECOND, Some(&to_list));
-    assert_eq!(ask(&store, "vm", 7), Lookup::Known("7 : drop".into()));
-    let elements = Change::Elements(Family::Inet, "t".into(), "vm".into());
-    store.apply(elements, 3 * SECOND, 3 * SECOND);
-    store.listed_maps(2 * SECOND, Some(&to_list));
-    assert_eq!(ask(&store, "vm", 7), Lookup::Pending, "changed behind the listing");
+    let change = || Change::Elements(Family::Inet, "t".into(), "vm".into());
+    let listed = |store: &mut Store, element: &str, started: u64| {
+        let elements = vec![element.to_owned()];
+        store.take_map(1, listing::ListedMap { name: "vm".into(), elements });
+        store.listed_maps(started, Some(&to_list));
+    };
+    store.apply(change(), 2 * SECOND, 2 * SECOND);
+    store.synced(20 * SECOND);
+    listed(&mut store, "7 : drop", SECOND);
+    assert_eq!(ask(&store, "vm", 7, 2 * SECOND), Lookup::Pending, "changed while it was listed");
+    listed(&mut store, "7 : drop", 3 * SECOND);
+    assert_eq!(ask(&store, "vm", 7, 2 * SECOND), Lookup::Known("7 : drop".into()));
+    assert_eq!(ask(&store, "vm", 7, SECOND), Lookup::Unknown, "nobody saw what it held then");
+    store.apply(change(), 4 * SECOND, 5 * SECOND);
+    listed(&mut store, "7 : accept", 3 * SECOND);
+    assert_eq!(ask(&store, "vm", 7, 6 * SECOND), Lookup::Pending, "changed behind the listing");
+    listed(&mut store, "7 : accept", 6 * SECOND);
+    assert_eq!(ask(&store, "vm", 7, 6 * SECOND), Lookup::Known("7 : accept".into()));
+    assert_eq!(ask(&store, "vm", 7, 3 * SECOND), Lookup::Known("7 : drop".into()), "as it was");
+    assert_eq!(ask(&store, "vm", 7, 4 * SECOND), Lookup::Unknown, "just when it changed");
+    assert_eq!(ask(&store, "vm", 7, SECOND), Lookup::Unknown);
 }

@@ -32,7 +32,12 @@ pub(super) fn words(kind: &Kind, style: Style) -> Option<String> {
             format!("{} {how}", extension(*what, *number).0)
         }
         Kind::PayloadSet(payload, _) => {
-            format!("@{},{},{} set", payload.base, payload.offset * 8, payload.length * 8)
+            format!(
+                "@{},{},{} set",
+                payload.base,
+                u64::from(payload.offset) * 8,
+                u64::from(payload.length) * 8
+            )
         }
         _ => return None,
     })

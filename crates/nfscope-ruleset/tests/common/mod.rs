@@ -8,17 +8,18 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::skip::skip;
 use nfscope_event::Family;
 use nfscope_ruleset::netns::{self, Handle, Inode};
 use nfscope_ruleset::nft::{Lookup, Options, Rule, RuleQuery, RulesetCache};
 
 pub fn in_namespace(test: impl FnOnce(Inode) + Send + 'static) {
     if std::fs::metadata("/proc/self").unwrap().uid() != 0 {
-        println!("skipped: needs root for a network namespace");
+        skip("needs root for a network namespace");
         return;
     }
     if Options::default().nft.is_none() {
-        println!("skipped: needs the nft program");
+        skip("needs the nft program");
         return;
     }
     thread::spawn(|| {

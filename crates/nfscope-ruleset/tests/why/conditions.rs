@@ -1,6 +1,7 @@
 //! Conditions of several expressions, and rules of several conditions, in every
 //! family.
 
+use crate::skip::skip;
 use std::fmt::Write as _;
 use std::process::Command;
 
@@ -244,7 +245,7 @@ fn root_iptables_matches_are_named() {
         ];
         match Command::new("iptables-nft").args(rule).output() {
             Ok(output) if output.status.success() => {}
-            other => return println!("skipped: iptables-nft: {other:?}"),
+            other => return skip(&format!("iptables-nft: {other:?}")),
         }
         let list = ["-a", "list", "chain", "ip", "filter", "INPUT"];
         let listing = Command::new("nft").args(list).output().unwrap();

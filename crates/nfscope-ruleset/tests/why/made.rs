@@ -5,6 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::process::{Command, Stdio};
 use std::thread;
 
+use crate::skip::skip;
 use nfscope_event::Family;
 use nfscope_ruleset::netlink::Socket;
 use nfscope_ruleset::netns;
@@ -32,11 +33,11 @@ pub const TABLE: &str = "table inet t {
 
 pub fn in_namespace(test: impl FnOnce() + Send + 'static) {
     if std::fs::metadata("/proc/self").unwrap().uid() != 0 {
-        println!("skipped: needs root for a network namespace");
+        skip("needs root for a network namespace");
         return;
     }
     if Options::default().nft.is_none() {
-        println!("skipped: needs the nft program");
+        skip("needs the nft program");
         return;
     }
     thread::spawn(|| {

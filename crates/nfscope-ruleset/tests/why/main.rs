@@ -5,3 +5,5 @@
 mod conditions;
 mod made;
 mod reasons;
+#[path = "../skip/mod.rs"]
+mod skip;

@@ -15,7 +15,7 @@ pub struct DoctorArguments {
     #[arg(long)]
     pub points: bool,
 
-    /// One JSON object
+    /// One JSON array: an object a line of the report
     #[arg(long)]
     pub json: bool,
 }

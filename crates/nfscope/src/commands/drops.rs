@@ -6,7 +6,7 @@ mod stream;
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
-use nfscope_event::Event;
+use nfscope_event::{Backend, Event};
 
 use crate::backend;
 use crate::cli::DropsArguments;
@@ -46,8 +46,12 @@ pub fn run(arguments: &DropsArguments) -> Result<(), Failure> {
         stream.notice(notice)?;
     }
 
+    if settings.wants_rules_alone() && started.backend() == Backend::Tracepoint {
+        stream.notice("rules are not named here, so --cause shows no drop by rules".into())?;
+    }
+
     let begin = Instant::now();
-    let mut round = begin;
+    let (mut round, mut ended) = (begin, false);
     loop {
         let records = started.poll(TICK, false)?;
         stream.records(records)?;
@@ -55,11 +59,19 @@ pub fn run(arguments: &DropsArguments) -> Result<(), Failure> {
             round = Instant::now();
             started.attach_late()?;
             stream.losses(started.losses()?)?;
+            if started.trace_ended() && !ended {
+                ended = true;
+                stream.notice("the netlink trace has ended: rules are no longer named".into())?;
+            }
             if let Some(why) = started.outdated() {
-                let (records, losses) = started.renew(&settings.request, &Machine::read()?)?;
-                stream.records(records)?;
-                stream.losses(losses)?;
-                stream.renewed(&mut started, why)?;
+                match started.renew(&settings.request, &Machine::read()?) {
+                    Ok((records, losses)) => {
+                        stream.records(records)?;
+                        stream.losses(losses)?;
+                        stream.renewed(&mut started, why)?;
+                    }
+                    Err(e) => stream.notice(format!("{why}, but {e}"))?,
+                }
             }
         }
         stream.flush()?;

@@ -76,6 +76,12 @@ impl DropResolver {
         }
     }
 
+    /// Follows the wall clock: it is set now and then, and the other one stands
+    /// still while the machine sleeps.
+    pub fn set_clock(&mut self) {
+        self.clock_offset_ns = wall_clock::offset_ns();
+    }
+
     /// The wall clock's time for a monotonic stamp.
     pub fn time_ns(&self, monotonic_ns: u64) -> u64 {
         u64::try_from(i128::from(monotonic_ns) + self.clock_offset_ns).unwrap_or(0)

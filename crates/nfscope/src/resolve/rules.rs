@@ -1,6 +1,5 @@
 //! Texts of rules, names of chains and namespaces.
 
-use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use nfscope_collect::drop::{DropRecord, NftPart};
@@ -14,13 +13,14 @@ use nfscope_ruleset::nft::{Lookup, Options, Rule, RuleQuery, RulesetCache};
 const MAX_WATCHED: usize = 32;
 /// How often namespaces that have ended are let go.
 const RELEASE: Duration = Duration::from_secs(5);
+/// How old the names of namespaces may be.
+const NAMES: Duration = Duration::from_millis(500);
 
 /// Answers by the rulesets of all namespaces that matter.
 pub struct Rules {
     cache: RulesetCache,
     names: Names,
-    /// Inodes that had no name when they were looked for.
-    nameless: HashSet<u32>,
+    named: Instant,
     released: Instant,
     numeric: bool,
 }
@@ -53,7 +53,7 @@ impl Rules {
         Self {
             cache,
             names: Names::scan(),
-            nameless: HashSet::new(),
+            named: Instant::now(),
             released: Instant::now(),
             numeric,
         }
@@ -93,10 +93,12 @@ impl Rules {
         }
     }
 
-    /// The name of a namespace; new names are looked for once an inode.
+    /// The name of a namespace. Namespaces get names, lose them, and leave their
+    /// inodes to others.
     fn name(&mut self, inode: u32) -> Option<String> {
-        if self.names.get(inode).is_none() && self.nameless.insert(inode) {
+        if self.named.elapsed() >= NAMES {
             self.names = Names::scan();
+            self.named = Instant::now();
         }
         self.names.get(inode).map(str::to_string)
     }
@@ -126,7 +128,8 @@ impl Rules {
                 return Answer::Ready;
             }
             Lookup::Unknown => {
-                rule.text_unknown = Some("the rule was gone before it was listed".into());
+                rule.text_unknown =
+                    Some("the rule was gone or replaced before its text was known".into());
                 return Answer::Ready;
             }
         };

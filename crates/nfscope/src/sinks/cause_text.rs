@@ -48,8 +48,10 @@ fn nft_rule(rule: &NftRule) -> CauseText {
     let (verb, mut note) = match rule.verdict {
         NftVerdict::Drop | NftVerdict::VerdictMap => ("dropped by rule", String::new()),
         NftVerdict::Reject => ("rejected by rule", String::new()),
-        NftVerdict::Queue => ("dropped by rule", "nobody listens on the queue".to_owned()),
-        NftVerdict::Synproxy => ("taken over by synproxy rule", String::new()),
+        NftVerdict::Queue => {
+            ("dropped by rule", "nobody listens on the queue, or it is full".to_owned())
+        }
+        NftVerdict::Synproxy => ("dropped by synproxy rule", String::new()),
         NftVerdict::Fwd => ("dropped by rule", "it could not be forwarded".to_owned()),
         NftVerdict::Unknown => ("ended by rule", String::new()),
     };
@@ -154,7 +156,7 @@ mod tests {
         );
         assert_eq!(
             line(samples::unknown_rule()),
-            "ended by rule: ip filter ? handle 8: (text unknown: the rule was gone before it was listed)"
+            "ended by rule: ip filter ? handle 8: (text unknown: the rule was gone or replaced before its text was known)"
         );
         assert_eq!(
             line(samples::iptables()),

@@ -96,7 +96,7 @@ pub(super) fn verdict_map() -> Event {
 
 pub(super) fn unknown_rule() -> Event {
     let place = ChainRef { chain: None, hook: None, priority: None, ..input(Family::Ip, "") };
-    let why = "the rule was gone before it was listed";
+    let why = "the rule was gone or replaced before its text was known";
     let rule = nft(place, 8, NftVerdict::Unknown, "");
     drop_with(Cause::NftRule(NftRule { rule: None, text_unknown: Some(why.into()), ..rule }))
 }

@@ -186,7 +186,7 @@ mod tests {
             1  22:13:20.104211  22:13:20.104211  netns blue  dropped by rule: ip filter INPUT handle 4: -A INPUT -p tcp --dport 10000 -j DROP
             1  22:13:20.104211  22:13:20.104211  netns blue  dropped by rule: ip filter input handle 7: tcp dport 10000 drop
             1  22:13:20.104211  22:13:20.104211  netns blue  dropped by rule: ip filter ports handle 12: tcp dport vmap @verdicts (element 10000 : drop)
-            1  22:13:20.104211  22:13:20.104211  netns blue  ended by rule: ip filter ? handle 8: (text unknown: the rule was gone before it was listed)
+            1  22:13:20.104211  22:13:20.104211  netns blue  ended by rule: ip filter ? handle 8: (text unknown: the rule was gone or replaced before its text was known)
             1  22:13:20.104211  22:13:20.104211  netns blue  freed at: skb_release (not known to be a drop)
             1  22:13:20.104211  22:13:20.104211  netns blue  rejected by rule: inet filter input handle 9: tcp dport 22 reject with tcp reset (sent tcp reset)
 

@@ -243,7 +243,7 @@ mod tests {
         22:13:20.104211  netns blue  eth0 in  IP 10.0.0.1.43210 > 10.0.0.2.10000: tcp [S] seq 123 len 60
             dropped by rule: ip filter ports handle 12: tcp dport vmap @verdicts (element 10000 : drop)
         22:13:20.104211  netns blue  eth0 in  IP 10.0.0.1.43210 > 10.0.0.2.10000: tcp [S] seq 123 len 60
-            ended by rule: ip filter ? handle 8: (text unknown: the rule was gone before it was listed)
+            ended by rule: ip filter ? handle 8: (text unknown: the rule was gone or replaced before its text was known)
         22:13:20.104211  netns blue  eth0 in  IP 10.0.0.1.43210 > 10.0.0.2.10000: tcp [S] seq 123 len 60
             dropped by rule: ip filter INPUT handle 4: -A INPUT -p tcp --dport 10000 -j DROP
         22:13:20.104211  netns blue  eth0 in  IP 10.0.0.1.43210 > 10.0.0.2.10000: tcp [S] seq 123 len 60

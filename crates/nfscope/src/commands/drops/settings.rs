@@ -18,6 +18,8 @@ pub struct Settings {
     pub request: Request,
     /// Only these hooks; empty: all.
     pub hooks: Vec<HookChoice>,
+    /// Only these causes; empty: all.
+    pub causes: Vec<CauseChoice>,
     /// End after so many drops.
     pub count: Option<u64>,
     /// End after this time.
@@ -72,6 +74,7 @@ impl Settings {
                 ruleset_change: a.allow_ruleset_change.then_some(leftover),
             },
             hooks: a.hook.clone(),
+            causes: a.cause.clone(),
             count: a.count,
             duration: a.duration,
             json: a.json,
@@ -83,16 +86,25 @@ impl Settings {
     }
 }
 
-/// The notes that the wanted causes leave; all without a wish.
+impl Settings {
+    /// Whether only drops by rules and policies are wanted.
+    pub fn wants_rules_alone(&self) -> bool {
+        !self.causes.is_empty() && !self.causes.contains(&CauseChoice::Kernel)
+    }
+}
+
+/// The notes that packets of the wanted causes may have. A note may turn out to
+/// be none of the drop's, so for the kernel's drops all are wanted.
 fn causes(wanted: &[CauseChoice]) -> Vec<Note> {
-    let all = [CauseChoice::Nft, CauseChoice::Policy, CauseChoice::Kernel];
-    let wanted = if wanted.is_empty() { &all[..] } else { wanted };
     let notes = |cause: &CauseChoice| match cause {
         CauseChoice::Nft => vec![Note::Rule, Note::Queue, Note::Fwd],
         CauseChoice::Policy => vec![Note::Policy],
-        CauseChoice::Kernel => vec![Note::None],
+        CauseChoice::Kernel => Note::ALL.to_vec(),
     };
-    wanted.iter().flat_map(notes).collect()
+    match wanted {
+        [] => Note::ALL.to_vec(),
+        _ => wanted.iter().flat_map(notes).collect(),
+    }
 }
 
 /// A namespace by path, name, inode number or process id. A number that is

@@ -10,23 +10,33 @@ use nfscope_event::{Cause, Drop, Event, LossPlace, Lost, Notice};
 use super::is_drop;
 use super::settings::Settings;
 use crate::backend::Started;
-use crate::cli::{ColorWhen, HookChoice};
+use crate::cli::{CauseChoice, ColorWhen, HookChoice};
 use crate::resolve::{Answer, DropResolver, Rules};
 use crate::sinks::{Clock, ColorChoice, Json, Sink, Summary, Text, TextOptions};
 
 /// Events that wait for a rule's text at most; beyond, the oldest goes without.
 const MAX_WAITING: usize = 65_536;
+/// How long one event waits; then it goes without.
+const PATIENCE: Duration = Duration::from_secs(20);
 /// How long the texts of the last events are waited for.
 const LAST_PATIENCE: Duration = Duration::from_secs(10);
 
-/// Resolves, filters by hook, counts, and hands on to the sinks.
+/// An event whose rule's text is still being read.
+struct Waiting {
+    drop: Box<Drop>,
+    record: DropRecord,
+    since: Instant,
+}
+
+/// Resolves, filters by hook and cause, counts, and hands on to the sinks.
 pub struct Stream {
     resolver: DropResolver,
     rules: Rules,
     /// In order: an event behind one that waits waits too.
-    waiting: VecDeque<(Box<Drop>, DropRecord)>,
+    waiting: VecDeque<Waiting>,
     sinks: Vec<Box<dyn Sink>>,
     hooks: Vec<HookChoice>,
+    causes: Vec<CauseChoice>,
     limit: Option<u64>,
     shown: u64,
     losses: Losses,
@@ -66,6 +76,7 @@ impl Stream {
             waiting: VecDeque::new(),
             sinks,
             hooks: settings.hooks.clone(),
+            causes: settings.causes.clone(),
             limit: settings.count,
             shown: 0,
             losses: Losses::default(),
@@ -82,7 +93,7 @@ impl Stream {
         self.resolver.learn(&records);
         for record in records {
             let drop = Box::new(self.resolver.event(&record));
-            self.waiting.push_back((drop, record));
+            self.waiting.push_back(Waiting { drop, record, since: Instant::now() });
         }
         self.advance(false)
     }
@@ -92,13 +103,16 @@ impl Stream {
         for text in self.rules.notices() {
             self.notice(text)?;
         }
-        while let Some((mut drop, record)) = self.waiting.pop_front() {
-            let now = last || self.waiting.len() >= MAX_WAITING;
-            if self.rules.complete(&mut drop, &record, now) == Answer::Pending {
-                self.waiting.push_front((drop, record));
+        while let Some(mut waiting) = self.waiting.pop_front() {
+            let now =
+                last || self.waiting.len() >= MAX_WAITING || waiting.since.elapsed() > PATIENCE;
+            let Waiting { drop, record, .. } = &mut waiting;
+            if self.rules.complete(drop, record, now) == Answer::Pending {
+                self.waiting.push_front(waiting);
                 break;
             }
-            if !self.complete() && self.hook_wanted(&drop.cause) {
+            let drop = waiting.drop;
+            if !self.complete() && self.wanted(&drop.cause) {
                 self.emit(&Event::Drop(drop))?;
             }
         }
@@ -114,6 +128,15 @@ impl Stream {
             self.advance(false)?;
         }
         self.advance(true)
+    }
+
+    fn wanted(&self, cause: &Cause) -> bool {
+        let kind = match cause {
+            Cause::NftRule(_) => CauseChoice::Nft,
+            Cause::NftPolicy(_) => CauseChoice::Policy,
+            Cause::Kernel(_) | Cause::Freed(_) => CauseChoice::Kernel,
+        };
+        (self.causes.is_empty() || self.causes.contains(&kind)) && self.hook_wanted(cause)
     }
 
     fn hook_wanted(&self, cause: &Cause) -> bool {
@@ -136,6 +159,7 @@ impl Stream {
 
     /// Shows what was lost since the last call.
     pub fn losses(&mut self, now: Losses) -> io::Result<()> {
+        self.resolver.set_clock();
         let before = std::mem::replace(&mut self.losses, now);
         let time_ns = self.resolver.now_ns();
         for (place, count) in [
