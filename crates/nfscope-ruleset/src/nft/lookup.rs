@@ -5,9 +5,10 @@ use std::sync::Arc;
 use nfscope_event::Family;
 
 use super::element;
+use super::life::Instance;
 use super::listing;
 use super::rule::{Chain, Rule};
-use super::store::{Instance, SETTLED_NS, Store};
+use super::store::{SETTLED_NS, Store};
 use crate::netlink::VerdictMap;
 
 /// How long a rule may act before its notification arrives, in nanoseconds:

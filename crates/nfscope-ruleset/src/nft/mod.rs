@@ -13,6 +13,7 @@ mod details;
 mod element;
 mod iptables;
 mod jobs;
+mod life;
 mod listing;
 mod lookup;
 mod program;

@@ -14,6 +14,7 @@ use nfscope_event::Family;
 
 use super::details::Details;
 use super::iptables;
+use super::life::{Entry, Instance, Replaced};
 use super::rule::Rule;
 use super::snapshot::Snapshot;
 use crate::netlink::{ChainInfo, Change, Ending, Expression, RuleInfo, SetInfo, TableInfo};
@@ -27,90 +28,6 @@ const REMEMBERED_TABLES: usize = 64;
 /// A rule that acted is the known one of its handle if no replacement was
 /// announced until so long after (ns).
 pub(super) const SETTLED_NS: u64 = 5_000_000;
-
-/// A rule and how far it is known.
-#[derive(Debug)]
-pub(super) struct Entry {
-    pub(super) rule: Arc<Rule>,
-    /// iptables-nft may have made it, and nobody has looked yet.
-    pub(super) iptables_wanted: bool,
-    /// iptables-nft may have made it.
-    pub(super) iptables_like: bool,
-    /// When it was found or announced (monotonic ns).
-    pub(super) since: u64,
-    /// The rules that it replaced under the same handle, oldest first.
-    pub(super) before: VecDeque<Replaced>,
-}
-
-/// A rule that was replaced.
-#[derive(Debug)]
-pub(super) struct Replaced {
-    /// None: forgotten.
-    pub(super) rule: Option<Arc<Rule>>,
-    /// Not before that time (monotonic ns).
-    pub(super) earliest: u64,
-    /// When it had been found or announced (monotonic ns).
-    pub(super) since: u64,
-    /// In that transaction.
-    transaction: u64,
-}
-
-impl Entry {
-    /// Which rule acted at `at`: the one of now, or a replaced one; none if it
-    /// is forgotten, or if it was being replaced by another one just then.
-    pub(super) fn at(&self, at: u64) -> Option<&Arc<Rule>> {
-        let rules = self.before.iter().map(|replaced| replaced.rule.as_ref());
-        let mut rules = rules.chain([Some(&self.rule)]);
-        // announced in these times
-        let latest = self.before.iter().skip(1).map(|replaced| replaced.since).chain([self.since]);
-        for (replaced, latest) in self.before.iter().zip(latest) {
-            let rule = rules.next()?;
-            if at < replaced.earliest {
-                return rule;
-            }
-            if at < latest {
-                let next = rules.next()??;
-                return rule.filter(|rule| rule.text.is_some() && rule.text == next.text);
-            }
-        }
-        rules.next()?
-    }
-}
-
-/// One life of a table.
-#[derive(Debug)]
-pub(super) struct Instance {
-    pub(super) handle: u64,
-    pub(super) family: Family,
-    pub(super) name: String,
-    /// It did not come before that time (monotonic ns).
-    pub(super) created: u64,
-    /// It was gone at that time.
-    pub(super) deleted: Option<u64>,
-    pub(super) chains: HashMap<String, ChainInfo>,
-    pub(super) rules: HashMap<u64, Entry>,
-    pub(super) sets: HashMap<String, SetInfo>,
-    /// Elements of named verdict maps as listed.
-    pub(super) elements: HashMap<String, Vec<String>>,
-    /// Named verdict maps whose elements are to be listed, since when.
-    pub(super) stale_maps: HashMap<String, u64>,
-    /// The elements of changed maps as they were before that time (monotonic
-    /// ns), and until when the map has changed since.
-    pub(super) past_maps: HashMap<String, PastMap>,
-}
-
-/// What a verdict map held before it changed.
-#[derive(Debug)]
-pub(super) struct PastMap {
-    /// None: not known.
-    pub(super) elements: Option<Vec<String>>,
-    /// They were so from then on (monotonic ns)
-    pub(super) from: u64,
-    /// until then.
-    pub(super) until: u64,
-    /// The last change was announced then.
-    pub(super) changed: u64,
-}
 
 /// A text that somebody is to get.
 #[derive(Debug, Clone, Copy)]
@@ -262,16 +179,7 @@ impl Store {
                     i.elements.contains_key(&set) || i.stale_maps.contains_key(&set)
                 };
                 if let Some(instance) = self.live(family, &table).filter(wanted) {
-                    let stale = instance.stale_maps.insert(set.clone(), now).is_some();
-                    let elements = instance.elements.get(&set).filter(|_| !stale).cloned();
-                    let past = instance.past_maps.entry(set);
-                    let past =
-                        past.or_insert(PastMap { elements: None, from: 0, until: 0, changed: 0 });
-                    if !stale {
-                        past.elements = elements;
-                        (past.from, past.until) = (past.changed, earliest);
-                    }
-                    past.changed = now;
+                    instance.map_changed(set, earliest, now);
                 }
             }
         }
@@ -287,19 +195,7 @@ impl Store {
         if self.instances.iter().any(|instance| instance.handle == table.handle) {
             return;
         }
-        self.instances.push(Instance {
-            handle: table.handle,
-            family: table.family,
-            name: table.name,
-            created,
-            deleted: None,
-            chains: HashMap::new(),
-            rules: HashMap::new(),
-            sets: HashMap::new(),
-            elements: HashMap::new(),
-            stale_maps: HashMap::new(),
-            past_maps: HashMap::new(),
-        });
+        self.instances.push(Instance::new(table, created));
     }
 
     fn new_chain(&mut self, chain: ChainInfo) {

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use nfscope_event::Family;
 
 use super::iptables;
+use super::life::Instance;
 use super::listing::ListedMap;
-use super::store::{Instance, Store};
+use super::store::Store;
 
 /// How often a text is asked for before it is given up.
 const TRIES: u8 = 3;
