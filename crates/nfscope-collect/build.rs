@@ -11,11 +11,11 @@ fn main() {
         Ok("aarch64") => "arm64",
         other => panic!("nfscope runs on x86_64 and aarch64, not on {other:?}"),
     };
-    for name in ["drop", "hook"] {
+    for name in ["drop", "hook", "trace"] {
         let source = format!("src/{name}/{name}.bpf.c");
         compile(Path::new(&source), &out.join(format!("{name}.bpf.o")), arch, &include);
     }
-    for dir in ["src/bpf", "src/drop", "src/hook", "../nfscope-filter/include"] {
+    for dir in ["src/bpf", "src/drop", "src/hook", "src/trace", "../nfscope-filter/include"] {
         println!("cargo:rerun-if-changed={dir}");
     }
 }

@@ -9,5 +9,7 @@ pub mod hook;
 pub mod nft;
 mod object;
 mod raw;
+mod reader;
+pub mod trace;
 
 pub use error::CollectError;

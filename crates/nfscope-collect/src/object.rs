@@ -36,6 +36,22 @@ fn log_tail() -> String {
     complaint.map(|l| format!(" ({l})")).unwrap_or_default()
 }
 
+/// Opens an object with the user's filter in it. Without a filter the place
+/// holder is cut down to two instructions.
+pub fn open_filtered(
+    bytes: &[u8],
+    filter: Option<&nfscope_filter::Compiled>,
+) -> Result<OpenObject, CollectError> {
+    let failed = |e: &dyn std::fmt::Display| CollectError::Filter(e.to_string());
+    let mut bytes = bytes.to_vec();
+    let insns = match filter {
+        Some(filter) => filter.insns.clone(),
+        None => nfscope_filter::Compiled::accept_all().map_err(|e| failed(&e))?.insns,
+    };
+    nfscope_filter::patch(&mut bytes, "packet_filter", &insns).map_err(|e| failed(&e))?;
+    open(&bytes)
+}
+
 /// Opens an object from its bytes.
 pub fn open(bytes: &[u8]) -> Result<OpenObject, CollectError> {
     set_print(Some((PrintLevel::Warn, keep)));
@@ -102,4 +118,13 @@ pub fn with_program<T>(
         .find(|p| p.name() == name)
         .ok_or_else(|| CollectError::load(format!("no program {name}: built wrongly")))?;
     work(&program)
+}
+
+/// A device's name as the kernel keeps it.
+pub fn device_name(name: &str) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    for (to, from) in bytes.iter_mut().take(15).zip(name.bytes()) {
+        *to = from;
+    }
+    bytes
 }

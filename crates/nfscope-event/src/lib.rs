@@ -9,6 +9,7 @@ pub mod decode;
 mod drop;
 mod notice;
 mod packet;
+mod trace;
 
 pub use cause::{
     Backend, Cause, ChainRef, Family, Freed, KernelDrop, NftPolicy, NftRule, NftVerdict,
@@ -19,6 +20,11 @@ pub use packet::{
     Arp, Device, Icmp, Ip, Link, Netns, Packet, Ports, Process, Tcp, Transport, Vlan,
 };
 
+pub use trace::{
+    ChainEnd, Cloned, Delivered, Dropped, Ended, Enter, Missing, Sent, Step, Trace, TracePolicy,
+    TraceRule, Verdict,
+};
+
 use serde::{Deserialize, Serialize};
 
 /// One line of the event stream.
@@ -27,6 +33,8 @@ use serde::{Deserialize, Serialize};
 pub enum Event {
     /// A packet that was dropped.
     Drop(Box<Drop>),
+    /// A step on a traced packet's way.
+    Trace(Box<Trace>),
     /// Events that did not reach the reader, counted where they were lost.
     Lost(Lost),
     /// Something the reader should know about the stream itself.

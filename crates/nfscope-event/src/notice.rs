@@ -14,6 +14,12 @@ pub enum LossPlace {
     /// The rule was seen but its note was overwritten before the packet was
     /// freed: the event is there, without its rule.
     Attribution,
+    /// More packets were selected at a time than are followed: whole packets
+    /// are missing.
+    Packets,
+    /// A packet's entry into a base chain was not seen, so what was decided
+    /// there is missing.
+    Entries,
     /// The kernel's netlink socket overran: rules are missing.
     Netlink,
 }

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use nfscope_event::{
-    Arp, Backend, Cause, ChainRef, Device, Drop, Event, Family, Freed, Icmp, Ip, KernelDrop, Link,
-    LossPlace, Lost, Netns, NftPolicy, NftRule, NftVerdict, Notice, Packet, Ports, Process, Tcp,
-    Transport, Vlan,
+    Arp, Backend, Cause, ChainEnd, ChainRef, Cloned, Delivered, Device, Drop, Dropped, Ended,
+    Enter, Event, Family, Freed, Icmp, Ip, KernelDrop, Link, LossPlace, Lost, Missing, Netns,
+    NftPolicy, NftRule, NftVerdict, Notice, Packet, Ports, Process, Sent, Step, Tcp, Trace,
+    TracePolicy, TraceRule, Transport, Verdict, Vlan,
 };
 use serde_json::Value;
 
@@ -169,6 +170,80 @@ fn drop_of(cause: Cause, packet: Packet, full: bool, backend: Backend) -> Event 
     }))
 }
 
+fn steps() -> Vec<Step> {
+    let device = || Device { index: 2, name: "eth0".into() };
+    let process = || Some(Process { pid: 1, command: "nc".into() });
+    let rule = TraceRule {
+        traversal: 1,
+        depth: 2,
+        place: place(),
+        handle: 7,
+        verdict: Verdict::Drop,
+        target: text("services"),
+        queue: Some(u16::MAX),
+        rule: text("tcp dport 10000 drop"),
+        text_unknown: text("gone"),
+        iptables: text("-A INPUT -j DROP"),
+        comment: text("no"),
+        element: text("10000 : drop"),
+        sent: text("tcp reset"),
+        elapsed_ns: Some(u64::MAX),
+    };
+    let verdicts = [-1, -3, -4, -5, 0, 1, 2, 3, i32::MIN].map(Verdict::from_code);
+    let rules = verdicts.into_iter().map(|verdict| {
+        Step::Rule(Box::new(TraceRule { verdict, target: None, rule: None, ..rule.clone() }))
+    });
+    let kernel = KernelDrop {
+        reason: text("NO_SOCKET"),
+        explanation: text("no socket"),
+        hint: text("ss"),
+        function: text("tcp_v4_rcv+0x1a2"),
+        location: u64::MAX,
+        hook_function: text("nf_conntrack_in"),
+    };
+    let ended = Ended { function: text("tcp_ack+0x1"), process: process() };
+    let mut steps = vec![
+        Step::Enter(Box::new(Enter {
+            traversal: 1,
+            place: place(),
+            in_device: Some(device()),
+            out_device: Some(device()),
+            packet: full_packet(None),
+            process: process(),
+        })),
+        Step::Rule(Box::new(rule.clone())),
+        Step::End(ChainEnd { traversal: 1, depth: 1, place: place() }),
+        Step::Policy(TracePolicy {
+            traversal: 1,
+            place: place(),
+            verdict: Verdict::Accept,
+            elapsed_ns: None,
+        }),
+        Step::Sent(Sent { device: device() }),
+        Step::Delivered(Delivered { socket: "inet".into() }),
+        Step::Cloned(Cloned { copy: 2 }),
+        Step::Dropped(Dropped { decided: true, kernel, process: process() }),
+        Step::Consumed(ended.clone()),
+        Step::Freed(ended),
+        Step::Missing(Missing { count: 3 }),
+    ];
+    steps.extend(rules);
+    steps
+}
+
+fn trace_of(step: Step, parent: Option<u64>) -> Event {
+    Event::Trace(Box::new(Trace {
+        time_ns: u64::MAX,
+        cpu: 0,
+        packet_id: 2,
+        sequence: u32::MAX,
+        parent,
+        netns: Netns { inode: 1, name: None },
+        backend: Backend::TraceHook,
+        step,
+    }))
+}
+
 fn events() -> Vec<Event> {
     let mut events = Vec::new();
     for cause in causes() {
@@ -181,7 +256,9 @@ fn events() -> Vec<Event> {
         events.push(drop_of(freed.clone(), packet.clone(), true, Backend::NetlinkTrace));
         events.push(drop_of(freed.clone(), packet, false, Backend::Tracepoint));
     }
-    for place in [LossPlace::Ring, LossPlace::Nested, LossPlace::Attribution, LossPlace::Netlink] {
+    events.extend(steps().into_iter().map(|step| trace_of(step, Some(1))));
+    use LossPlace::*;
+    for place in [Ring, Nested, Attribution, Packets, Entries, Netlink] {
         events.push(Event::Lost(Lost { time_ns: 1, place, count: u64::MAX }));
     }
     events.push(Event::Notice(Notice { time_ns: 1, text: "a sentence".into() }));
@@ -255,8 +332,14 @@ fn the_closed_schema_refuses_what_is_wrong() {
 fn events_read_back() {
     for mut event in events() {
         let text = serde_json::to_string(&event).unwrap();
-        if let Event::Drop(drop) = &mut event {
-            drop.packet.bytes.clear();
+        match &mut event {
+            Event::Drop(drop) => drop.packet.bytes.clear(),
+            Event::Trace(trace) => {
+                if let Step::Enter(enter) = &mut trace.step {
+                    enter.packet.bytes.clear();
+                }
+            }
+            Event::Lost(_) | Event::Notice(_) => {}
         }
         assert_eq!(serde_json::from_str::<Event>(&text).unwrap(), event, "{text}");
     }

@@ -8,3 +8,4 @@ pub mod machine;
 pub mod resolve;
 pub mod signals;
 pub mod sinks;
+pub mod trace_backend;

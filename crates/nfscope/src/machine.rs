@@ -21,6 +21,8 @@ pub struct Machine {
     pub has_nf_tables: bool,
     /// Whether `skb:kfree_skb` tells a reason (kernel 5.17 and later).
     pub has_reason: bool,
+    /// Whether `skb:consume_skb` tells its place (kernel 6.3 and later).
+    pub has_place: bool,
     scratches: RefCell<Vec<u32>>,
 }
 
@@ -39,7 +41,10 @@ impl Machine {
         let has_reason = btf
             .func_params("btf_trace_kfree_skb")
             .is_some_and(|p| p.iter().any(|(_, kind)| kind.contains("skb_drop_reason")));
-        Ok(Self { btf, layout, has_nf_tables, has_reason, scratches: RefCell::default() })
+        // the tracepoint's data, the skb, the location
+        let has_place = btf.func_params("btf_trace_consume_skb").is_some_and(|p| p.len() >= 3);
+        let scratches = RefCell::default();
+        Ok(Self { btf, layout, has_nf_tables, has_reason, has_place, scratches })
     }
 }
 

@@ -10,6 +10,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match arguments.command {
         Command::Drops(arguments) => commands::drops::run(&arguments),
+        Command::Trace(arguments) => commands::trace::run(&arguments),
         Command::Demo(arguments) => commands::demo::run(&arguments),
         Command::Doctor(arguments) => commands::doctor::run(&arguments),
     };

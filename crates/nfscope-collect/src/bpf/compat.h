@@ -9,6 +9,15 @@
 #include "kernel.h"
 #include <bpf/bpf_core_read.h>
 
+/*
+ * A field of a kernel struct. Where the verifier knows the pointer's type this
+ * is a plain load; a program that is given bare addresses brings its own.
+ */
+#ifndef READ
+#define READ(pointer, field) ((pointer)->field)
+#define READ_BITFIELD(pointer, field) BPF_CORE_READ_BITFIELD(pointer, field)
+#endif
+
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
 /* until 6.1: a bit says whether there is a tag ("net: Remove the obsolete
@@ -92,9 +101,9 @@ static __always_inline bool skb_has_tag(struct sk_buff *skb)
 	struct sk_buff___vlan_present *bit = (void *)skb;
 
 	if (bpf_core_field_exists(bit->vlan_present))
-		return BPF_CORE_READ_BITFIELD(bit, vlan_present);
+		return READ_BITFIELD(bit, vlan_present);
 	if (bpf_core_field_exists(all->vlan_all))
-		return all->vlan_all != 0;
+		return READ(all, vlan_all) != 0;
 	return false;
 }
 

@@ -24,12 +24,13 @@
  * header. */
 static __always_inline bool skb_has_link(struct sk_buff *skb)
 {
-	struct net_device *dev = skb->dev;
-	u16 mac = skb->mac_header, network = skb->network_header;
+	struct net_device *dev = READ(skb, dev);
+	u16 mac = READ(skb, mac_header), network = READ(skb, network_header), type;
 
 	if (mac == (u16)~0 || network < mac + 14 || !dev)
 		return false;
-	return dev->type == ARPHRD_ETHER || dev->type == ARPHRD_LOOPBACK;
+	type = READ(dev, type);
+	return type == ARPHRD_ETHER || type == ARPHRD_LOOPBACK;
 }
 
 /*
@@ -38,24 +39,24 @@ static __always_inline bool skb_has_link(struct sk_buff *skb)
  */
 static __always_inline u16 frame_body(struct sk_buff *skb, bool link)
 {
-	u16 protocol = bpf_ntohs(skb->protocol);
+	u16 protocol = bpf_ntohs(READ(skb, protocol));
 
 	if (link && (protocol == ETH_P_8021Q || protocol == ETH_P_8021AD))
-		return skb->mac_header + MAC_BYTES + 2;
-	return skb->network_header;
+		return READ(skb, mac_header) + MAC_BYTES + 2;
+	return READ(skb, network_header);
 }
 
 /* Length of the whole frame on the wire, with its Ethernet header. */
 static __always_inline u32 frame_length(struct sk_buff *skb, bool link)
 {
-	u64 pulled = (u64)skb->data - (u64)skb->head;
+	u64 pulled = (u64)READ(skb, data) - (u64)READ(skb, head);
 
-	return skb->len + (u32)pulled - frame_body(skb, link) + MAC_BYTES + 2;
+	return READ(skb, len) + (u32)pulled - frame_body(skb, link) + MAC_BYTES + 2;
 }
 
 static __always_inline void frame_macs(struct sk_buff *skb, u8 *frame)
 {
-	bpf_probe_read_kernel(frame, MAC_BYTES, skb->head + skb->mac_header);
+	bpf_probe_read_kernel(frame, MAC_BYTES, READ(skb, head) + READ(skb, mac_header));
 }
 
 /*
@@ -65,14 +66,14 @@ static __always_inline void frame_macs(struct sk_buff *skb, u8 *frame)
 static __always_inline u32 frame_fill(struct sk_buff *skb, u8 *frame, u32 want, bool link,
 				      bool tag, u32 capacity)
 {
-	u32 start = MAC_BYTES, network = frame_body(skb, link), end = skb->tail, have;
+	u32 start = MAC_BYTES, network = frame_body(skb, link), end = READ(skb, tail), have;
 
 	if (tag) {
-		*(u16 *)(frame + start) = skb->vlan_proto;
-		*(u16 *)(frame + start + 2) = bpf_htons(skb->vlan_tci);
+		*(u16 *)(frame + start) = READ(skb, vlan_proto);
+		*(u16 *)(frame + start + 2) = bpf_htons(READ(skb, vlan_tci));
 		start += TAG_BYTES;
 	}
-	*(u16 *)(frame + start) = skb->protocol;
+	*(u16 *)(frame + start) = READ(skb, protocol);
 	start += 2;
 	/* a packet that never got as far as a network header has none */
 	if (!network || end <= network)
@@ -82,10 +83,10 @@ static __always_inline u32 frame_fill(struct sk_buff *skb, u8 *frame, u32 want, 
 		have = want;
 	if (have > capacity - MAC_BYTES - TAG_BYTES - 2)
 		have = capacity - MAC_BYTES - TAG_BYTES - 2;
-	if (bpf_probe_read_kernel(frame + start, have, skb->head + network))
+	if (bpf_probe_read_kernel(frame + start, have, READ(skb, head) + network))
 		return start;
 	/* raw sockets may leave the protocol to be set later */
-	if (!skb->protocol) {
+	if (!READ(skb, protocol)) {
 		u8 version = frame[start] >> 4;
 
 		if (version == 4)

@@ -268,7 +268,7 @@ fn load(
     tracepoint: &'static str,
 ) -> Result<Object, CollectError> {
     let mut config = Config {
-        only_device: options.device.as_deref().map(name_bytes),
+        only_device: options.device.as_deref().map(object::device_name),
         has_reason: options.has_reason,
         only_netns: options.netns,
         // where no notes are left nothing can be told by them
@@ -284,16 +284,7 @@ fn load(
         ..Config::default()
     };
     setup.configure(&mut config);
-    let mut bytes = OBJECT.to_vec();
-    // without a filter the place holder is cut down to two instructions
-    let failed = |e: &dyn std::fmt::Display| CollectError::Filter(e.to_string());
-    let insns = match &options.filter {
-        Some(filter) => filter.insns.clone(),
-        None => nfscope_filter::Compiled::accept_all().map_err(|e| failed(&e))?.insns,
-    };
-    nfscope_filter::patch(&mut bytes, "packet_filter", &insns).map_err(|e| failed(&e))?;
-    let mut open = object::open(&bytes)?;
-    drop(bytes);
+    let mut open = object::open_filtered(OBJECT, options.filter.as_ref())?;
     object::set_rodata(&mut open, &config.bytes())?;
     for mut map in open.maps_mut() {
         if map.name() == "ring" {
@@ -308,14 +299,6 @@ fn load(
     let mut programs = setup.programs();
     programs.push(tracepoint);
     object::load(open, &programs)
-}
-
-fn name_bytes(name: &str) -> [u8; 16] {
-    let mut bytes = [0; 16];
-    for (to, from) in bytes.iter_mut().take(15).zip(name.bytes()) {
-        *to = from;
-    }
-    bytes
 }
 
 fn tracepoint(object: &Object, program: &str) -> Result<Link, CollectError> {

@@ -7,10 +7,9 @@
  * or the trace hook as a note under the skb's address (notes.h).
  */
 #include "../bpf/kernel.h"
-#include "../bpf/compat.h"
-#include "../bpf/packet.h"
 #include "drop.h"
 #include "notes.h"
+#include "../bpf/fill.h"
 #include <packet_filter.h>
 #include <bpf/bpf_tracing.h>
 
@@ -102,48 +101,15 @@ static __always_inline u32 netns_of_note(const struct note *n)
 	return BPF_CORE_READ(net, ns.inum);
 }
 
-/* Index and name of a device, 0 and nothing of none. */
-static __always_inline u32 device_name(u64 dev, char *name)
-{
-	u64 at = dev + bpf_core_field_offset(struct net_device, name);
-
-	name[0] = 0;
-	if (!dev)
-		return 0;
-	((u64 *)name)[0] = load_u64(at);
-	((u64 *)name)[1] = load_u64(at + 8);
-	return load_u32(dev + bpf_core_field_offset(struct net_device, ifindex));
-}
-
 /* The nft part: names and numbers behind a note. */
 static __always_inline void nft_part(struct part_nft *p, const struct note *n)
 {
-	u64 chain = n->chain, table, in, out, state[STATE_WORDS] = {};
+	u64 state[STATE_WORDS] = {};
 
 	p->type = PART_NFT;
 	p->kind = n->kind;
-	p->chain_is_base = n->chain_is_base;
 	p->age = n->time ? bpf_ktime_get_ns() - n->time : 0;
-	p->rule_handle = p->table_handle = p->chain_handle = 0;
-	p->priority = 0;
-	p->family = 0;
-	p->table[0] = p->chain[0] = 0;
-	if (n->rule)
-		p->rule_handle = load_u64(n->rule + cfg.nft.rule_word) >> cfg.nft.rule_shift &
-				 ((1ULL << 42) - 1);
-	if (chain && n->chain_is_base)
-		p->priority = load_u32(chain - cfg.nft.base_chain + cfg.nft.base_priority);
-	if (chain) {
-		table = load_u64(chain + cfg.nft.chain_table);
-		p->chain_handle = load_u64(chain + cfg.nft.chain_handle);
-		bpf_probe_read_kernel_str(p->chain, NAME_SIZE,
-					  (void *)load_u64(chain + cfg.nft.chain_name));
-		p->family = load_u64(table + cfg.nft.table_family) >>
-				    cfg.nft.table_family_shift & 0x3f;
-		p->table_handle = load_u64(table + cfg.nft.table_handle);
-		bpf_probe_read_kernel_str(p->table, NAME_SIZE,
-					  (void *)load_u64(table + cfg.nft.table_name));
-	}
+	nft_names(p, n->rule, n->chain, n->chain_is_base);
 	if (n->copied) {
 		__builtin_memcpy(state, n->state, sizeof(state));
 		__builtin_memcpy(p->data, n->data, sizeof(p->data));
@@ -155,41 +121,7 @@ static __always_inline void nft_part(struct part_nft *p, const struct note *n)
 			state[i] = load_u64(at + i * 8);
 		bpf_probe_read_kernel(p->data, sizeof(p->data), (void *)n->regs);
 	}
-	/* offsets are checked against the copy's size when the layout is read */
-	p->hook = *((u8 *)state + (cfg.nft.state_hook & 31));
-	p->pf = *((u8 *)state + (cfg.nft.state_pf & 31));
-	in = *(u64 *)((u8 *)state + (cfg.nft.state_in & 24));
-	out = *(u64 *)((u8 *)state + (cfg.nft.state_out & 24));
-	p->in_index = device_name(in, p->in_name);
-	p->out_index = device_name(out, p->out_name);
-}
-
-static __always_inline void base_part(struct part_base *b, struct sk_buff *skb, u64 location,
-				      u32 reason, u32 netns, bool context)
-{
-	struct net_device *dev = skb->dev;
-	int count;
-
-	b->type = PART_BASE;
-	b->cpu = bpf_get_smp_processor_id();
-	b->time = bpf_ktime_get_ns();
-	b->skb = (u64)skb;
-	b->location = location;
-	b->reason = reason;
-	b->netns = netns;
-	b->len = skb->len;
-	b->mark = skb->mark;
-	b->flags = 0;
-	b->ifindex = device_name((u64)dev, b->device);
-	b->pid = 0;
-	count = context ? preempt_count_now() : -1;
-	if (IN_PROCESS(count)) {
-		if (PREEMPTIBLE(count))
-			b->flags |= BASE_PREEMPTIBLE;
-		b->pid = bpf_get_current_pid_tgid() >> 32;
-		bpf_get_current_comm(b->comm, sizeof(b->comm));
-		b->flags |= BASE_IN_PROCESS;
-	}
+	nft_hook(p, state);
 }
 
 /* Whether the user wants this packet; leaves the frame read so far. */

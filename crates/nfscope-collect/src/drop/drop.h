@@ -6,48 +6,8 @@
 #ifndef NFSCOPE_DROP_H
 #define NFSCOPE_DROP_H
 
-#include "../bpf/registers.h"
-
-/* Which part of a layout; offsets from the struct's start, -1: not there. */
-struct nft_layout {
-	u32 rule_word; /* nft_rule / nft_rule_dp: offset of the u64 with the handle */
-	u32 rule_shift; /* the handle's first bit in it; it has 42 */
-	u32 chain_table; /* nft_chain.table */
-	u32 chain_handle;
-	u32 chain_name; /* char * */
-	u32 base_chain; /* nft_base_chain.chain */
-	u32 base_priority; /* nft_base_chain.ops.priority */
-	u32 base_policy;
-	u32 table_family; /* nft_table: offset of the u64 with the family's 6 bits */
-	u32 table_family_shift;
-	u32 table_handle;
-	u32 table_name; /* char * */
-	u32 pkt_skb; /* nft_pktinfo.skb */
-	u32 pkt_state; /* nft_pktinfo.state (5.10: .xt.state) */
-	u32 state_hook;
-	u32 state_pf;
-	u32 state_in;
-	u32 state_out;
-	u32 trace_base; /* nft_traceinfo.basechain */
-	u32 trace_rule; /* nft_traceinfo.rule, where it has one */
-	u32 trace_type; /* nft_traceinfo.type, where it has one */
-	u32 trace_verdict; /* nft_traceinfo.verdict, where it has one */
-	u32 trace_pkt; /* nft_traceinfo.pkt, where it has one */
-};
-
-/* Where the values are at one kind of probe point. */
-struct point_values {
-	struct value_at rule;
-	struct value_at pkt;
-	struct value_at regs; /* struct nft_regs; its verdict comes first */
-	struct value_at chain; /* struct nft_chain */
-	u32 chain_is_base; /* it is the base chain, not the rule's own */
-};
-
-/* Positions of __nft_trace_packet's arguments, -1: it has no such argument. */
-struct trace_arguments {
-	s32 pkt, verdict, rule, info, type;
-};
+#include "../bpf/nft.h"
+#include "../bpf/parts.h"
 
 struct config {
 	u64 only_device_name[2];
@@ -83,11 +43,7 @@ enum note_kind {
 };
 
 #define NOTE_SLOTS 1024 /* a power of two */
-#define STATE_WORDS 5 /* hook, pf, in, out, sk and net stand in the first 40 bytes */
-#define REGS_WORDS 20 /* struct nft_regs: 20 u32 */
 #define FRAME_CAPACITY 544 /* as packet_filter.h has it */
-#define STACK_DEPTH 64
-#define NAME_SIZE 64
 
 /*
  * "This rule is about to end this packet", left by a probe point for the
@@ -107,63 +63,6 @@ struct note {
 	u32 check;
 	u32 copied; /* state and data are there */
 	u32 data[REGS_WORDS]; /* a copy of regs */
-};
-
-/* A record is [stack part] [nft part] [base part] [frame]; `type` starts each. */
-enum part_type { PART_BASE = 1, PART_NFT = 2, PART_STACK = 3 };
-
-struct part_stack {
-	u32 type;
-	u32 size; /* bytes used in ips; negative: the walk's error */
-	u64 ips[STACK_DEPTH];
-};
-
-struct part_nft {
-	u32 type;
-	u8 kind; /* enum note_kind */
-	u8 family; /* NFPROTO_* of the table; 0: unknown */
-	u8 hook;
-	u8 pf;
-	u64 rule_handle;
-	u64 table_handle;
-	u64 chain_handle;
-	u64 age; /* of the note in ns, 0 if it cannot be stale */
-	s32 priority;
-	u32 chain_is_base;
-	u32 in_index;
-	u32 out_index;
-	char in_name[16];
-	char out_name[16];
-	char table[NAME_SIZE];
-	char chain[NAME_SIZE];
-	u32 data[REGS_WORDS];
-};
-
-#define BASE_HAS_LINK 1 /* frame starts with 12 bytes of MAC addresses that are real */
-#define BASE_HAS_TAG 2 /* vlan_proto, vlan_tci are an offloaded tag */
-#define BASE_TAG_INLINE 4 /* the tag stands in the frame too */
-#define BASE_IN_PROCESS 8 /* pid and comm are the context */
-#define BASE_PREEMPTIBLE 16 /* another task could interrupt the program */
-
-struct part_base {
-	u32 type;
-	u32 cpu;
-	u64 time;
-	u64 skb;
-	u64 location;
-	u32 reason;
-	u32 netns;
-	u32 len;
-	u32 mark;
-	u32 ifindex;
-	u32 pid;
-	u32 frame_bytes; /* bytes of frame that follow */
-	u16 flags;
-	u16 ethertype; /* network byte order, as in the frame */
-	u16 vlan_proto; /* network byte order */
-	u16 vlan_tci; /* host byte order */
-	char device[16];
-	char comm[16];
 };
 
 struct scratch {

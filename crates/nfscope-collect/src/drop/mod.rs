@@ -7,3 +7,4 @@ mod record;
 pub use collector::{DropCollector, DropOptions, Losses};
 pub use config::{Config, NftOffsets, TraceArguments};
 pub use record::{DropRecord, NftPart, Note};
+pub(crate) use record::{NAME_SIZE, base_part, nft_part};

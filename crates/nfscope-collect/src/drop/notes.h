@@ -224,8 +224,6 @@ EVAL(at_fwd, NOTE_FWD)
  * 6.3, (pkt, verdict, rule, info, type) since "netfilter: nf_tables: remove
  * unneeded conditional" and its series in 6.4; the loader says which is where.
  */
-#define NFT_TRACETYPE_POLICY 1
-#define NFT_TRACETYPE_RULE 3
 #define NF_DROP 0
 #define NF_QUEUE 3
 

@@ -1,4 +1,6 @@
-//! Records as the programs send them (`struct part_*` of `drop.h`).
+//! Records as the programs send them (`struct part_*` of `parts.h`).
+
+use crate::reader::Reader;
 
 /// What stood behind a drop in the note that a probe point left
 /// (`enum note_kind`).
@@ -125,41 +127,8 @@ const PART_BASE: u32 = 1;
 const PART_NFT: u32 = 2;
 const PART_STACK: u32 = 3;
 const STACK_DEPTH: usize = 64;
-const NAME_SIZE: usize = 64;
-
-/// Reads fields one after the other; a short record gives `None`.
-struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    fn take(&mut self, n: usize) -> Option<&'a [u8]> {
-        let (head, rest) = self.0.split_at_checked(n)?;
-        self.0 = rest;
-        Some(head)
-    }
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        self.take(N)?.try_into().ok()
-    }
-    fn u8(&mut self) -> Option<u8> {
-        self.array::<1>().map(|[b]| b)
-    }
-    fn u16(&mut self) -> Option<u16> {
-        self.array().map(u16::from_ne_bytes)
-    }
-    fn be16(&mut self) -> Option<u16> {
-        self.array().map(u16::from_be_bytes)
-    }
-    fn u32(&mut self) -> Option<u32> {
-        self.array().map(u32::from_ne_bytes)
-    }
-    fn u64(&mut self) -> Option<u64> {
-        self.array().map(u64::from_ne_bytes)
-    }
-    fn name(&mut self, size: usize) -> Option<String> {
-        let bytes = self.take(size)?;
-        let end = bytes.iter().position(|b| *b == 0).unwrap_or(size);
-        Some(String::from_utf8_lossy(&bytes[..end]).into_owned())
-    }
-}
+/// Bytes of a name in a record, the end mark included (`parts.h`).
+pub(crate) const NAME_SIZE: usize = 64;
 
 impl DropRecord {
     /// From a ring buffer record; `None` if it is not one of ours.
@@ -173,7 +142,8 @@ impl DropRecord {
             kind = r.u32()?;
         }
         if kind == PART_NFT {
-            nft = nft_part(&mut r)?;
+            // the part is there but empty when only a stack was asked for
+            nft = Some(nft_part(&mut r)?).filter(|n| n.note != Note::None);
             kind = r.u32()?;
         }
         if kind != PART_BASE {
@@ -193,8 +163,7 @@ fn stack_part(r: &mut Reader<'_>) -> Option<Vec<u64>> {
     (0..count.min(STACK_DEPTH)).map(|_| all.u64()).collect()
 }
 
-/// The part is there but empty when only a stack was asked for.
-fn nft_part(r: &mut Reader<'_>) -> Option<Option<NftPart>> {
+pub(crate) fn nft_part(r: &mut Reader<'_>) -> Option<NftPart> {
     let note = Note::from_number(r.u8()?)?;
     let (family, hook, pf) = (r.u8()?, r.u8()?, r.u8()?);
     let (rule, table_handle, chain_handle) = (r.u64()?, r.u64()?, r.u64()?);
@@ -210,10 +179,7 @@ fn nft_part(r: &mut Reader<'_>) -> Option<Option<NftPart>> {
     }
     // the part's size is a multiple of its largest member's
     let cut = table.len() >= NAME_SIZE - 1 || chain.len() >= NAME_SIZE - 1;
-    if note == Note::None {
-        return Some(None);
-    }
-    Some(Some(NftPart {
+    Some(NftPart {
         note,
         age_ns,
         family,
@@ -230,7 +196,7 @@ fn nft_part(r: &mut Reader<'_>) -> Option<Option<NftPart>> {
         chain,
         cut,
         registers,
-    }))
+    })
 }
 
 const HAS_LINK: u16 = 1;
@@ -238,7 +204,7 @@ const HAS_TAG: u16 = 2;
 const IN_PROCESS: u16 = 8;
 const PREEMPTIBLE: u16 = 16;
 
-fn base_part(r: &mut Reader<'_>) -> Option<DropRecord> {
+pub(crate) fn base_part(r: &mut Reader<'_>) -> Option<DropRecord> {
     let cpu = r.u32()?;
     let (monotonic_ns, skb, location) = (r.u64()?, r.u64()?, r.u64()?);
     let (reason, netns, length, mark) = (r.u32()?, r.u32()?, r.u32()?, r.u32()?);

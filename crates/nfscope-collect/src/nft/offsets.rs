@@ -8,7 +8,7 @@ use crate::drop::{NftOffsets, TraceArguments};
 /// A field that a kernel does not have; the programs never use it there.
 const ABSENT: u32 = u32::MAX;
 
-/// `struct nft_layout` of `drop.h`, in its order.
+/// `struct nft_layout` of `bpf/nft.h`, in its order.
 pub fn nft_offsets(l: &NftLayout, btf: &Btf) -> NftOffsets {
     let or_absent = |v: Option<u32>| v.unwrap_or(ABSENT);
     let trace_pkt = match l.source {
@@ -41,6 +41,8 @@ pub fn nft_offsets(l: &NftLayout, btf: &Btf) -> NftOffsets {
             or_absent(l.traceinfo.kind.map(|k| k.offset)),
             or_absent(l.traceinfo.verdict),
             or_absent(trace_pkt),
+            or_absent(l.rule.is_last.map(|b| b.shift)),
+            l.verdict.regs_verdict + l.verdict.chain,
         ],
     }
 }

@@ -36,6 +36,8 @@ pub struct Trial {
     pub note: Note,
     /// The rule's handle; 0 for a policy.
     pub handle: u64,
+    /// A rule jumps to another chain before.
+    pub jumps: bool,
 }
 
 /// The trial ruleset, in place.
@@ -62,10 +64,10 @@ impl SelfTest {
         let sub = self.table.handles(SUB);
         let handle = |list: &[u64], n: usize| list.get(n).copied().unwrap_or(0);
         vec![
-            Trial { port: DROPPED, note: Note::Rule, handle: handle(base, 0) },
-            Trial { port: ACCEPTED, note: Note::None, handle: 0 },
-            Trial { port: JUMPED, note: Note::Rule, handle: handle(sub, 0) },
-            Trial { port: POLICY, note: Note::Policy, handle: 0 },
+            Trial { port: DROPPED, note: Note::Rule, handle: handle(base, 0), jumps: false },
+            Trial { port: ACCEPTED, note: Note::None, handle: 0, jumps: false },
+            Trial { port: JUMPED, note: Note::Rule, handle: handle(sub, 0), jumps: true },
+            Trial { port: POLICY, note: Note::Policy, handle: 0, jumps: false },
         ]
     }
 
@@ -163,7 +165,7 @@ fn spec() -> TableSpec {
 }
 
 /// UDP destination port of an IPv4 frame without options.
-fn udp_port(frame: &[u8]) -> Option<u16> {
+pub fn udp_port(frame: &[u8]) -> Option<u16> {
     let ip = frame.get(14..)?;
     if ip.first()? != &0x45 || ip.get(9)? != &17 {
         return None;

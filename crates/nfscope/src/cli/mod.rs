@@ -3,11 +3,13 @@
 mod demo;
 mod doctor;
 mod drops;
+mod trace;
 mod values;
 
 pub use demo::DemoArguments;
 pub use doctor::DoctorArguments;
 pub use drops::{BackendChoice, CauseChoice, ColorWhen, DropsArguments, HookChoice};
+pub use trace::{TraceArguments, TraceBackendChoice};
 
 use clap::{Parser, Subcommand};
 
@@ -26,6 +28,8 @@ pub struct Arguments {
 pub enum Command {
     /// Show every dropped packet and what dropped it.
     Drops(DropsArguments),
+    /// Show each packet's way: hooks, chains, rules, verdicts, and what became of it.
+    Trace(TraceArguments),
     /// Show what this machine supports and which backend will be used.
     Doctor(DoctorArguments),
     /// Build a firewall in private namespaces, send packets, and show what

@@ -10,7 +10,7 @@ use nfscope_event::{Backend, Event};
 
 use crate::backend;
 use crate::cli::DropsArguments;
-use crate::commands::Failure;
+use crate::commands::{Failure, selection};
 use crate::machine::{self, Machine};
 use crate::resolve::{DropResolver, ReasonNames, Rules};
 use crate::signals::Signals;
@@ -26,7 +26,7 @@ const ROUND: Duration = Duration::from_millis(500);
 /// Runs until Ctrl-C, `-c` or `--duration`.
 pub fn run(arguments: &DropsArguments) -> Result<(), Failure> {
     // wrong words come before missing rights
-    let filter = settings::filter(&arguments.expression)?;
+    let filter = selection::filter(&arguments.expression)?;
     machine::check_privileges()?;
     machine::drop_privileges()?;
     let machine = Machine::read()?;

@@ -3,6 +3,8 @@
 pub mod demo;
 pub mod doctor;
 pub mod drops;
+mod selection;
+pub mod trace;
 
 /// Why a command ended early.
 #[derive(Debug)]

@@ -92,6 +92,17 @@ impl DropResolver {
         wall_clock::now_ns()
     }
 
+    /// The innermost of these callers that is not one of `freeing`, or the
+    /// address of the outermost.
+    pub(super) fn freed_in(&mut self, callers: &[u64], freeing: &[&str]) -> Option<String> {
+        self.symbols.learn(callers);
+        let known = |s: &mut Symbols, address: &u64| {
+            s.function(*address).is_some_and(|f| freeing.contains(&f.as_str()) || of_tracing(&f))
+        };
+        let caller = callers.iter().find(|address| !known(&mut self.symbols, address))?;
+        Some(self.place(*caller))
+    }
+
     /// Looks up all functions that these records name, in one pass.
     pub fn learn(&mut self, records: &[DropRecord]) {
         let addresses: Vec<u64> = records
@@ -116,7 +127,7 @@ impl DropResolver {
             cause,
             backend,
             packet: packet(record),
-            process: process(record),
+            process: process(record.process.as_ref()),
             stack: self.stack(&record.stack),
         }
     }
@@ -176,11 +187,19 @@ impl DropResolver {
     }
 
     fn kernel(&mut self, record: &DropRecord) -> Cause {
-        let function = (!self.numeric).then(|| self.symbols.place(record.location)).flatten();
-        let location = record.location;
+        self.kernel_cause(record.location, record.reason, record.hook_function)
+    }
+
+    /// What the kernel itself says of a drop.
+    pub(super) fn kernel_cause(
+        &mut self,
+        location: u64,
+        reason: u32,
+        hook_function: Option<u64>,
+    ) -> Cause {
+        let function = (!self.numeric).then(|| self.symbols.place(location)).flatten();
         let name = self.symbols.function(location);
-        let hook_function = record
-            .hook_function
+        let hook_function = hook_function
             .filter(|_| name.as_deref() == Some(HOOKS))
             .and_then(|address| self.symbols.function(address));
         if !self.reasons.known() {
@@ -196,7 +215,7 @@ impl DropResolver {
                 hook_function,
             });
         }
-        let reason = self.reasons.name(record.reason);
+        let reason = self.reasons.name(reason);
         let explanation = explain(&reason);
         // without a reason the place may still be a known one
         let by_place = name.as_deref().filter(|_| reason == NO_REASON).and_then(known_drop);
@@ -214,13 +233,9 @@ impl DropResolver {
     /// The frames from the one that freed the packet on: those above it belong
     /// to the tracepoint and to the program that walked the stack.
     fn stack(&mut self, addresses: &[u64]) -> Vec<String> {
-        let of_tracing = |name: String| {
-            ["bpf_prog_", "bpf_trace_", "__bpf_trace_", "__traceiter_"]
-                .iter()
-                .any(|prefix| name.starts_with(prefix))
-        };
-        let first =
-            addresses.iter().rposition(|a| self.symbols.function(*a).is_some_and(of_tracing));
+        let first = addresses
+            .iter()
+            .rposition(|a| self.symbols.function(*a).is_some_and(|name| of_tracing(&name)));
         let from = first.map_or(0, |last| last + 1);
         addresses[from..].iter().map(|address| self.place(*address)).collect()
     }
@@ -249,13 +264,20 @@ fn place(nft: &NftPart) -> Option<ChainRef> {
     })
 }
 
+/// Whether a function belongs to what runs our programs.
+fn of_tracing(name: &str) -> bool {
+    ["bpf_prog_", "bpf_trace_", "__bpf_trace_", "__traceiter_", "bpf_trampoline_"]
+        .iter()
+        .any(|prefix| name.starts_with(prefix))
+}
+
 /// The process, unless it is the thread that works off softirqs.
-fn process(record: &DropRecord) -> Option<Process> {
-    let (pid, command) = record.process.clone()?;
+pub(super) fn process(process: Option<&(u32, String)>) -> Option<Process> {
+    let (pid, command) = process.cloned()?;
     (!command.starts_with("ksoftirqd/")).then_some(Process { pid, command })
 }
 
-fn packet(record: &DropRecord) -> Packet {
+pub(super) fn packet(record: &DropRecord) -> Packet {
     let bytes = if record.has_link {
         &record.frame[..]
     } else {

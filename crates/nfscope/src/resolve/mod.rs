@@ -7,8 +7,13 @@ mod reason_names;
 mod reasons;
 mod rules;
 mod symbols;
+mod trace;
+mod trace_rules;
+#[cfg(test)]
+mod trace_tests;
 mod wall_clock;
 
 pub use drop::DropResolver;
 pub use reason_names::ReasonNames;
 pub use rules::{Answer, Rules};
+pub use trace::{TraceResolver, Unresolved};

@@ -1,9 +1,10 @@
 //! Texts of rules, names of chains and namespaces.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nfscope_collect::drop::{DropRecord, NftPart};
-use nfscope_event::{Cause, ChainRef, Drop, NftRule, NftVerdict};
+use nfscope_event::{Cause, ChainRef, Drop, Netns, NftRule, NftVerdict};
 use nfscope_ruleset::netlink::Ending;
 use nfscope_ruleset::netns::{self, Names};
 use nfscope_ruleset::nft::{Lookup, Options, Rule, RuleQuery, RulesetCache};
@@ -81,15 +82,20 @@ impl Rules {
     /// Adds what is known; to be asked again while [`Answer::Pending`]. With
     /// `last` the answer is what is known now.
     pub fn complete(&mut self, drop: &mut Drop, record: &DropRecord, last: bool) -> Answer {
-        if !self.numeric && drop.netns.name.is_none() {
-            drop.netns.name = self.name(drop.netns.inode);
-        }
+        self.name_netns(&mut drop.netns);
         let Some(nft) = &record.nft else { return Answer::Ready };
         let inode = drop.netns.inode;
         match &mut drop.cause {
             Cause::NftRule(rule) => self.rule(rule, nft, record, inode, last),
             Cause::NftPolicy(policy) => self.base_chain(&mut policy.place, inode, last),
             Cause::Kernel(_) | Cause::Freed(_) => Answer::Ready,
+        }
+    }
+
+    /// Names a namespace, if it has a name and names are wanted.
+    pub(super) fn name_netns(&mut self, netns: &mut Netns) {
+        if !self.numeric && netns.name.is_none() {
+            netns.name = self.name(netns.inode);
         }
     }
 
@@ -120,16 +126,11 @@ impl Rules {
             handle: nft.rule,
             at: record.monotonic_ns,
         };
-        let found = match self.cache.rule(inode, &query) {
-            Lookup::Known(found) => found,
-            Lookup::Pending if !last => return Answer::Pending,
-            Lookup::Pending => {
-                rule.text_unknown = Some("the ruleset was still being read".into());
-                return Answer::Ready;
-            }
-            Lookup::Unknown => {
-                rule.text_unknown =
-                    Some("the rule was gone or replaced before its text was known".into());
+        let found = match self.find(inode, &query, last) {
+            Ok(found) => found,
+            Err(None) => return Answer::Pending,
+            Err(Some(why)) => {
+                rule.text_unknown = Some(why.into());
                 return Answer::Ready;
             }
         };
@@ -139,7 +140,7 @@ impl Rules {
             rule.sent = sent;
         }
         if rule.verdict == NftVerdict::VerdictMap && rule.element.is_none() {
-            match self.element(&found, nft, &query, inode) {
+            match self.element(&found, &nft.registers, &query, inode) {
                 Lookup::Known(element) => rule.element = Some(element),
                 Lookup::Pending if !last => return Answer::Pending,
                 Lookup::Pending | Lookup::Unknown => {}
@@ -149,11 +150,7 @@ impl Rules {
         rule.iptables.clone_from(&found.iptables);
         rule.comment.clone_from(&found.comment);
         if rule.rule.is_none() {
-            rule.text_unknown = Some(if self.cache.nft_missing() {
-                "there is no nft program to print it".into()
-            } else {
-                "nft did not print it".into()
-            });
+            rule.text_unknown = Some(self.why_no_text().into());
         }
         if rule.place.base_chain.as_deref() == Some(&found.chain) {
             rule.place.base_chain = None;
@@ -163,19 +160,44 @@ impl Rules {
         self.base_chain(&mut rule.place, inode, last)
     }
 
-    fn element(
+    /// The rule; else why it cannot be had, or nothing while it may still be.
+    pub(super) fn find(
+        &self,
+        inode: u32,
+        query: &RuleQuery<'_>,
+        last: bool,
+    ) -> Result<Arc<Rule>, Option<&'static str>> {
+        match self.cache.rule(inode, query) {
+            Lookup::Known(found) => Ok(found),
+            Lookup::Pending if !last => Err(None),
+            Lookup::Pending => Err(Some("the ruleset was still being read")),
+            Lookup::Unknown => Err(Some("the rule was gone or replaced before its text was known")),
+        }
+    }
+
+    /// Why a rule that is known has no text.
+    pub(super) fn why_no_text(&self) -> &'static str {
+        if self.cache.nft_missing() {
+            "there is no nft program to print it"
+        } else {
+            "nft did not print it"
+        }
+    }
+
+    /// The element of the rule's last verdict map that these registers hit.
+    pub(super) fn element(
         &self,
         rule: &Rule,
-        nft: &NftPart,
+        words: &[u32],
         query: &RuleQuery<'_>,
         inode: u32,
     ) -> Lookup<String> {
-        let registers: Vec<u8> = nft.registers.iter().flat_map(|r| r.to_ne_bytes()).collect();
+        let registers: Vec<u8> = words.iter().flat_map(|r| r.to_ne_bytes()).collect();
         let Some((map, Some(set))) = rule.verdict_maps().last() else { return Lookup::Unknown };
         let key = map.key_offset().and_then(|at| registers.get(at..at + set.key_length as usize));
         match key {
             // a register never written: the backend does not see them
-            Some(key) if nft.registers.iter().any(|r| *r != 0) => {
+            Some(key) if words.iter().any(|r| *r != 0) => {
                 self.cache.verdict_map_element(inode, query, map, key)
             }
             _ => Lookup::Unknown,

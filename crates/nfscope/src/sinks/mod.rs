@@ -10,6 +10,7 @@ mod packet_text;
 pub mod pcapng;
 mod summary;
 mod text;
+mod trace;
 
 pub use clock::Clock;
 pub use color::ColorChoice;
@@ -17,6 +18,7 @@ pub use escape::{escape, escape_bytes};
 pub use json::Json;
 pub use summary::Summary;
 pub use text::{Text, TextOptions};
+pub use trace::{TraceSummary, TraceTree};
 
 use std::io;
 

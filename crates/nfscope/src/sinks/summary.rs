@@ -128,8 +128,9 @@ impl<W: Write> Sink for Summary<W> {
             Event::Lost(lost) => match lost.place {
                 LossPlace::Ring | LossPlace::Nested => self.lost += lost.count,
                 LossPlace::Attribution | LossPlace::Netlink => self.without_rule += lost.count,
+                LossPlace::Packets | LossPlace::Entries => {}
             },
-            Event::Notice(_) => {}
+            Event::Notice(_) | Event::Trace(_) => {}
         }
         Ok(())
     }

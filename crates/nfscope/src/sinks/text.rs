@@ -183,6 +183,8 @@ impl<W: Write> Sink for Text<W> {
             Event::Drop(drop) => self.drop(drop),
             Event::Lost(lost) => self.aside(&loss(lost)),
             Event::Notice(notice) => self.aside(&escape(&notice.text)),
+            // packets' ways have a sink of their own
+            Event::Trace(_) => Ok(()),
         }
     }
 
@@ -208,6 +210,12 @@ pub(super) fn loss(lost: &Lost) -> String {
         }
         LossPlace::Attribution => {
             format!("{count} {events} without a rule: too many packets between rule and drop")
+        }
+        LossPlace::Packets => {
+            format!("{count} packets not followed: too many at a time; try a narrower filter")
+        }
+        LossPlace::Entries => {
+            format!("{count} decisions without their chain: its beginning was not seen")
         }
         LossPlace::Netlink => {
             format!("{count} {events} may lack a rule: the kernel's trace socket was full")

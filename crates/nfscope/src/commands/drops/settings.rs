@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use nfscope_collect::drop::{DropOptions, Note};
 use nfscope_filter::Compiled;
-use nfscope_ruleset::netns;
 
 use crate::backend::{Leftover, Request};
 use crate::cli::{CauseChoice, ColorWhen, DropsArguments, HookChoice};
-use crate::commands::Failure;
+use crate::commands::{Failure, selection};
 use crate::resolve::ReasonNames;
 
 /// What `drops` shall do.
@@ -36,15 +35,6 @@ pub struct Settings {
     pub color: ColorWhen,
 }
 
-/// The compiled filter; a usage error with a caret if it is wrong.
-pub fn filter(words: &[String]) -> Result<Option<Compiled>, Failure> {
-    let expression = words.join(" ");
-    if expression.trim().is_empty() {
-        return Ok(None);
-    }
-    nfscope_filter::compile(&expression).map(Some).map_err(|e| Failure::Usage(e.to_string()))
-}
-
 impl Settings {
     /// Looks up what the words name; a usage error if something is not there.
     pub fn new(
@@ -53,7 +43,7 @@ impl Settings {
         reasons: &ReasonNames,
         has_reason: bool,
     ) -> Result<Self, Failure> {
-        let netns = a.netns.as_deref().map(find_netns).transpose()?;
+        let netns = a.netns.as_deref().map(selection::find_netns).transpose()?;
         let reason = a.reason.as_deref().map(|r| find_reason(r, reasons)).transpose()?;
         let leftover = if a.allow_leftover_table { Leftover::Accepted } else { Leftover::Refused };
         Ok(Self {
@@ -105,31 +95,6 @@ fn causes(wanted: &[CauseChoice]) -> Vec<Note> {
         [] => Note::ALL.to_vec(),
         _ => wanted.iter().flat_map(notes).collect(),
     }
-}
-
-/// A namespace by path, name, inode number or process id. A number that is
-/// both is a process id, as with `nsenter` and `ip`.
-fn find_netns(text: &str) -> Result<u32, Failure> {
-    let by_path = |path: &str| netns::Handle::open(std::path::Path::new(path));
-    if text.contains('/') {
-        return by_path(text)
-            .map(|h| h.inode())
-            .map_err(|e| Failure::Usage(format!("--netns {text}: {e}")));
-    }
-    if let Ok(number) = text.parse::<u32>() {
-        if let Ok(handle) = by_path(&format!("/proc/{number}/ns/net")) {
-            return Ok(handle.inode());
-        }
-        if netns::all().contains(&number) {
-            return Ok(number);
-        }
-        return Err(Failure::Usage(format!(
-            "--netns {text}: no process has this id and no network namespace this inode; see lsns -t net"
-        )));
-    }
-    netns::Handle::named(text).map(|h| h.inode()).map_err(|_| {
-        Failure::Usage(format!("--netns {text}: no such namespace; ip netns lists the named ones"))
-    })
 }
 
 fn find_reason(text: &str, reasons: &ReasonNames) -> Result<u32, Failure> {

@@ -10,9 +10,10 @@ use nfscope_event::{Cause, Drop, Event, LossPlace, Lost, Notice};
 use super::is_drop;
 use super::settings::Settings;
 use crate::backend::Started;
-use crate::cli::{CauseChoice, ColorWhen, HookChoice};
+use crate::cli::{CauseChoice, HookChoice};
+use crate::commands::selection;
 use crate::resolve::{Answer, DropResolver, Rules};
-use crate::sinks::{Clock, ColorChoice, Json, Sink, Summary, Text, TextOptions};
+use crate::sinks::{Clock, Json, Sink, Summary, Text, TextOptions};
 
 /// Events that wait for a rule's text at most; beyond, the oldest goes without.
 const MAX_WAITING: usize = 65_536;
@@ -51,17 +52,10 @@ impl Stream {
         if settings.json {
             sinks.push(Box::new(Json::new(out())));
         } else {
-            let choice = match settings.color {
-                ColorWhen::Auto => ColorChoice::Auto,
-                ColorWhen::Always => ColorChoice::Always,
-                ColorWhen::Never => ColorChoice::Never,
-            };
-            let no_color = std::env::var("NO_COLOR").ok();
-            let term = std::env::var("TERM").ok();
             sinks.push(Box::new(Text::new(
                 out(),
                 TextOptions {
-                    color: choice.resolve(terminal, no_color.as_deref(), term.as_deref()),
+                    color: selection::colored(settings.color, terminal),
                     verbose: settings.verbose,
                     own_netns: own,
                     clock: Clock::local(),

@@ -110,6 +110,10 @@ impl<W: Write> Sink for Pcapng<W> {
         let json = serde_json::to_string(event)?;
         match event {
             Event::Drop(drop) => self.drop(drop, &json),
+            Event::Trace(trace) => {
+                let (_, text) = super::super::trace::describe(&trace.step);
+                self.aside(trace.time_ns, &text, &json)
+            }
             Event::Lost(lost) => self.aside(lost.time_ns, &text::loss(lost), &json),
             Event::Notice(notice) => self.aside(notice.time_ns, &notice.text, &json),
         }

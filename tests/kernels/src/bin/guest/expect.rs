@@ -20,7 +20,7 @@ pub struct Arguments {
     /// `PATH` (is there), `!PATH` (is not there). A path is names with dots
     /// between them, as in `packet.transport.destination`.
     conditions: Vec<Condition>,
-    /// Kind of event: `drop`, `lost` or `notice`.
+    /// Kind of event: `drop`, `trace`, `lost` or `notice`.
     #[arg(long = "type", default_value = "drop")]
     kind: String,
 }

@@ -109,6 +109,8 @@ pub fn seen(events: Vec<Event>, nodes: &HashMap<u32, Node>) -> Seen {
         match event {
             Event::Notice(notice) => println!("nfscope says: {}", notice.text),
             Event::Lost(lost) => seen.lost.push(lost),
+            // another command's events
+            Event::Trace(_) => {}
             Event::Drop(drop) => {
                 let Some(decision) = decision(&drop) else { continue };
                 let packet = |node| PacketKey::new(node, addresses(&drop.packet));

@@ -1,0 +1,218 @@
+//! Loads and attaches the programs, and reads what they send.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use libbpf_rs::{Link, Object, RingBuffer, RingBufferBuilder};
+use nfscope_event::Backend;
+
+use super::config::Config;
+use super::{TraceRecord, TraceSetup, self_test};
+use crate::nft::{Scratch, SelfTest};
+use crate::{CollectError, object, raw};
+
+/// The compiled programs.
+const OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/trace.bpf.o"));
+/// How long the self-test's records may take.
+const TRIAL_PATIENCE: Duration = Duration::from_secs(2);
+/// The ring of the self-test, in bytes.
+const TRIAL_RING: u32 = 1 << 16;
+
+/// Which packets, and what of them.
+#[derive(Debug, Clone)]
+pub struct TraceOptions {
+    /// pcap filter expression, compiled.
+    pub filter: Option<nfscope_filter::Compiled>,
+    /// Only packets that enter a chain in this namespace (inode).
+    pub netns: Option<u32>,
+    /// Only packets with this device at a hook, in or out.
+    pub device: Option<String>,
+    /// A packet once selected stays selected, its copies too.
+    pub follow: bool,
+    /// Whether `skb:kfree_skb` has a reason argument.
+    pub has_reason: bool,
+    /// Whether `skb:consume_skb` has a location argument.
+    pub has_place: bool,
+    /// Bytes of each packet to record, from the network header on.
+    pub snap_bytes: u32,
+    /// Size of the ring buffer in bytes, a power of two and of pages.
+    pub ring_bytes: u32,
+}
+
+/// How many records were lost, since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TraceLosses {
+    /// The ring buffer was full.
+    pub ring: u64,
+    /// Too deeply nested on one CPU, or skipped by the kernel because the
+    /// program was already running there.
+    pub nested: u64,
+    /// Whole packets: more were selected at a time than the table holds.
+    pub packets: u64,
+    /// Decisions of a traversal whose entry was not seen.
+    pub entries: u64,
+}
+
+/// Running programs.
+pub struct TraceCollector {
+    // fields are dropped in order: first no more records, then the maps
+    _links: Vec<Link>,
+    ring: RingBuffer<'static>,
+    queue: Rc<RefCell<Vec<TraceRecord>>>,
+    object: Object,
+    backend: Backend,
+}
+
+impl TraceCollector {
+    /// Tries the programs on known packets in `scratch`, then loads them for
+    /// good.
+    pub fn start(
+        options: &TraceOptions,
+        setup: &TraceSetup,
+        scratch: &Scratch,
+    ) -> Result<Self, CollectError> {
+        let trial = TraceOptions {
+            filter: None,
+            netns: Some(scratch.inode()),
+            device: None,
+            ring_bytes: TRIAL_RING,
+            ..options.clone()
+        };
+        // kernels that do not list variables among their symbols do not let
+        // the preemption count be read
+        let (mut running, context) = match Self::run(&trial, setup, true) {
+            Ok(running) => (running, true),
+            Err(first @ CollectError::Load { .. }) => {
+                (Self::run(&trial, setup, false).map_err(|_| first)?, false)
+            }
+            Err(e) => return Err(e),
+        };
+        running.try_out(scratch)?;
+        drop(running);
+        Self::run(options, setup, context)
+    }
+
+    fn run(
+        options: &TraceOptions,
+        setup: &TraceSetup,
+        context_known: bool,
+    ) -> Result<Self, CollectError> {
+        let object = load(options, setup, context_known)?;
+        let links = attach(&object, setup)?;
+        let queue = Rc::new(RefCell::new(Vec::new()));
+        let ring = ring(&object, &queue)?;
+        Ok(Self { _links: links, ring, queue, object, backend: setup.backend })
+    }
+
+    /// Which backend tells the rules.
+    pub fn backend(&self) -> Backend {
+        self.backend
+    }
+
+    /// Waits up to `timeout` for records and returns them in the order in
+    /// which the kernel made them.
+    pub fn poll(&mut self, timeout: Duration) -> Result<Vec<TraceRecord>, CollectError> {
+        match self.ring.poll(timeout) {
+            Ok(()) => {}
+            Err(e) if e.kind() == libbpf_rs::ErrorKind::Interrupted => {}
+            Err(e) => return Err(CollectError::load(e)),
+        }
+        Ok(self.queue.take())
+    }
+
+    /// What was lost so far.
+    pub fn losses(&self) -> Result<TraceLosses, CollectError> {
+        let words = object::words(&self.object, ".bss")?;
+        let [_active, ring, nested, packets, entries, ..] = words[..] else {
+            return Err(CollectError::load("the loss counters are not there"));
+        };
+        let skipped: u64 = self.object.progs().map(|p| raw::recursion_misses(&p)).sum();
+        Ok(TraceLosses { ring, nested: nested + skipped, packets, entries })
+    }
+
+    fn try_out(&mut self, scratch: &Scratch) -> Result<(), CollectError> {
+        let backend = self.backend.as_str();
+        let test = SelfTest::prepare(scratch)?;
+        let trials = test.trials();
+        SelfTest::send(scratch)?;
+        let mut records = Vec::new();
+        let deadline = Instant::now() + TRIAL_PATIENCE;
+        while !self_test::complete(&trials, &records) && Instant::now() < deadline {
+            records.extend(self.poll(Duration::from_millis(20))?);
+        }
+        let verdict = self_test::judge(&trials, &records);
+        test.remove();
+        verdict.map_err(|why| CollectError::Backend {
+            backend,
+            reason: format!("the self-test failed: {why}"),
+        })
+    }
+}
+
+fn load(
+    options: &TraceOptions,
+    setup: &TraceSetup,
+    context_known: bool,
+) -> Result<Object, CollectError> {
+    let config = Config {
+        only_device: options.device.as_deref().map(object::device_name),
+        nft: setup.nft,
+        trace: setup.trace,
+        only_netns: options.netns,
+        filter: options.filter.as_ref().map(|f| (f.bytes_needed, f.needs_link, f.wants_vlan_tag)),
+        snap_bytes: options.snap_bytes,
+        follow: options.follow,
+        has_reason: options.has_reason,
+        has_place: options.has_place,
+        context_known,
+    };
+    let mut open = object::open_filtered(OBJECT, options.filter.as_ref())?;
+    object::set_rodata(&mut open, &config.bytes())?;
+    for mut map in open.maps_mut() {
+        if map.name() == "ring" {
+            map.set_max_entries(options.ring_bytes).map_err(CollectError::load)?;
+        }
+    }
+    for (program, function) in setup.fentries() {
+        for mut p in open.progs_mut().filter(|p| p.name() == program) {
+            p.set_attach_target(0, Some(function.to_string())).map_err(CollectError::load)?;
+        }
+    }
+    object::load(open, &setup.programs())
+}
+
+fn attach(object: &Object, setup: &TraceSetup) -> Result<Vec<Link>, CollectError> {
+    let mut links = Vec::new();
+    let fentries = setup.fentries().into_iter().map(|(program, _)| program);
+    for program in setup.elsewhere().chain(fentries) {
+        links.push(object::with_program(object, program, |p| {
+            p.attach_trace().map_err(|e| CollectError::Attach {
+                place: program.trim_start_matches("on_").into(),
+                reason: e.to_string(),
+            })
+        })?);
+    }
+    for (program, function, offset) in setup.kprobes() {
+        links.push(object::with_program(object, program, |p| {
+            raw::attach_kprobe(p, function, offset)
+        })?);
+    }
+    Ok(links)
+}
+
+fn ring(
+    object: &Object,
+    queue: &Rc<RefCell<Vec<TraceRecord>>>,
+) -> Result<RingBuffer<'static>, CollectError> {
+    let map = object::map(object, "ring")?;
+    let queue = Rc::clone(queue);
+    let mut builder = RingBufferBuilder::new();
+    builder
+        .add(&map, move |bytes| {
+            queue.borrow_mut().extend(TraceRecord::parse(bytes));
+            0
+        })
+        .map_err(CollectError::load)?;
+    builder.build().map_err(CollectError::load)
+}

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What became of a selected packet outside of nftables: sent, handed to a
+ * socket, cloned, freed.
+ */
+#ifndef NFSCOPE_FATES_H
+#define NFSCOPE_FATES_H
+
+#define NO_LOCATION 0
+
+/* Takes a record; the caller adds what is its own, and hands it to fate_send(). */
+static __always_inline struct fate *fate(struct cpu_scratch *c, u64 skb, struct tracked *t, u32 kind)
+{
+	struct fate *f;
+	u64 level = c->depth;
+	int count;
+
+	if (level >= NEST_DEPTH) {
+		t->sequence++;
+		__sync_fetch_and_add(&lost.nested, 1);
+		return 0;
+	}
+	c->depth++;
+	f = &c->level[level].fate;
+	head(&f->head, RECORD_FATE, skb, t);
+	f->kind = kind;
+	f->reason = 0;
+	f->location = 0;
+	f->other = f->other_start = 0;
+	f->ifindex = f->netns = f->pid = f->in_process = 0;
+	f->family = 0;
+	f->callers_size = 0;
+	f->device[0] = f->comm[0] = 0;
+	count = cfg.context_known ? preempt_count_now() : -1;
+	if (IN_PROCESS(count)) {
+		f->in_process = 1;
+		f->pid = bpf_get_current_pid_tgid() >> 32;
+		bpf_get_current_comm(f->comm, sizeof(f->comm));
+	}
+	return f;
+}
+
+static __always_inline void fate_send(struct cpu_scratch *c, struct fate *f)
+{
+	send(f, sizeof(*f));
+	c->depth--;
+}
+
+static __always_inline void ended(void *ctx, u64 skb, u32 kind, u64 location, u32 reason)
+{
+	struct tracked *t = find(skb);
+	struct cpu_scratch *c;
+	struct fate *f;
+
+	if (!t || t->freed)
+		return;
+	c = scratch_of_cpu();
+	if (!c)
+		return;
+	f = fate(c, skb, t, kind);
+	if (f) {
+		f->location = location;
+		f->reason = reason;
+		if (!location)
+			f->callers_size = bpf_get_stack(ctx, f->callers, sizeof(f->callers), 0);
+		fate_send(c, f);
+	}
+	/* a rule that sends or steals the packet says so behind its end */
+	if (t->pkt)
+		t->freed = 1;
+	else
+		forget(skb);
+}
+
+SEC("tp_btf/kfree_skb")
+int BPF_PROG(on_drop, struct sk_buff *skb, void *location)
+{
+	ended(ctx, (u64)skb, FATE_DROPPED, (u64)location, cfg.has_reason ? ctx[2] : 0);
+	return 0;
+}
+
+SEC("tp_btf/consume_skb")
+int BPF_PROG(on_consume, struct sk_buff *skb)
+{
+	ended(ctx, (u64)skb, FATE_CONSUMED, cfg.has_place ? ctx[1] : NO_LOCATION, 0);
+	return 0;
+}
+
+/* Every free but those of packets without state passes here, also those that
+ * no tracepoint tells. */
+SEC("fentry/skb_release_head_state")
+int BPF_PROG(on_release, struct sk_buff *skb)
+{
+	ended(ctx, (u64)skb, FATE_FREED, NO_LOCATION, 0);
+	return 0;
+}
+
+SEC("tp_btf/net_dev_start_xmit")
+int BPF_PROG(on_transmit, struct sk_buff *skb, struct net_device *dev)
+{
+	struct tracked *t = find((u64)skb);
+	struct cpu_scratch *c;
+	struct fate *f;
+
+	if (!t)
+		return 0;
+	c = scratch_of_cpu();
+	f = c ? fate(c, (u64)skb, t, FATE_SENT) : 0;
+	if (!f)
+		return 0;
+	f->ifindex = BPF_CORE_READ(dev, ifindex);
+	f->netns = BPF_CORE_READ(dev, nd_net.net, ns.inum);
+	BPF_CORE_READ_STR_INTO(&f->device, dev, name);
+	fate_send(c, f);
+	return 0;
+}
+
+static __always_inline void delivered(struct sock *sk, u64 skb)
+{
+	struct tracked *t = find(skb);
+	struct cpu_scratch *c;
+	struct fate *f;
+
+	if (!t)
+		return;
+	c = scratch_of_cpu();
+	f = c ? fate(c, skb, t, FATE_DELIVERED) : 0;
+	if (!f)
+		return;
+	/* the receiving process is another than the one that is interrupted */
+	f->in_process = 0;
+	f->netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
+	f->family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	fate_send(c, f);
+}
+
+/* Where a packet is handed to its socket: (sk, skb). */
+#define DELIVERY(function)                                                  \
+	SEC("fentry/" #function)                                            \
+	int BPF_PROG(on_##function, struct sock *sk, struct sk_buff *skb)   \
+	{                                                                   \
+		delivered(sk, (u64)skb);                                    \
+		return 0;                                                   \
+	}
+DELIVERY(tcp_v4_do_rcv)
+DELIVERY(tcp_v6_do_rcv)
+DELIVERY(__udp_enqueue_schedule_skb)
+DELIVERY(__sock_queue_rcv_skb)
+
+static __always_inline void cloned(u64 skb, u64 clone)
+{
+	struct tracked *t = find(skb), *twin;
+	struct cpu_scratch *c;
+	struct fate *f;
+
+	if (!t || !clone || !cfg.follow)
+		return;
+	c = scratch_of_cpu();
+	twin = c ? select(clone, bpf_ktime_get_ns()) : 0;
+	/* the table may have been changed in between */
+	t = twin ? find(skb) : 0;
+	f = t ? fate(c, skb, t, FATE_CLONED) : 0;
+	if (!f)
+		return;
+	f->other = clone;
+	f->other_start = twin->start;
+	fate_send(c, f);
+}
+
+/* The copy is what they return, behind their arguments. */
+SEC("fexit/skb_clone")
+int BPF_PROG(on_skb_clone, struct sk_buff *skb, u32 gfp, struct sk_buff *clone)
+{
+	cloned((u64)skb, (u64)clone);
+	return 0;
+}
+
+SEC("fexit/skb_copy")
+int BPF_PROG(on_skb_copy, struct sk_buff *skb, u32 gfp, struct sk_buff *copy)
+{
+	cloned((u64)skb, (u64)copy);
+	return 0;
+}
+
+SEC("fexit/skb_copy_expand")
+int BPF_PROG(on_skb_copy_expand, struct sk_buff *skb, int headroom, int tailroom, u32 gfp,
+	     struct sk_buff *copy)
+{
+	cloned((u64)skb, (u64)copy);
+	return 0;
+}
+
+SEC("fexit/__pskb_copy_fclone")
+int BPF_PROG(on_pskb_copy, struct sk_buff *skb, int headroom, u32 gfp, bool fclone,
+	     struct sk_buff *copy)
+{
+	cloned((u64)skb, (u64)copy);
+	return 0;
+}
+
+#endif

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * A packet's way through nftables.
+ *
+ * The entry of nft_do_chain selects: a packet that the user's filter takes gets
+ * a line in `packets` under its skb's address and keeps it until it is freed.
+ * All other programs only look there, and nowhere while nothing is selected.
+ */
+#include "../bpf/kernel.h"
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+/* The programs get bare addresses; 6.2 and later can make typed pointers of
+ * them, whose fields cost one instruction. */
+extern void *bpf_rdonly_cast(const void *object, __u32 btf_id) __ksym __weak;
+#define READ(pointer, field)                                        \
+	(bpf_ksym_exists(bpf_rdonly_cast) ? (pointer)->field :      \
+					    BPF_CORE_READ(pointer, field))
+#define READ_BITFIELD(pointer, field) BPF_CORE_READ_BITFIELD_PROBED(pointer, field)
+
+#include "trace.h"
+
+const volatile struct config cfg = {};
+struct losses lost = {};
+
+#include "../bpf/fill.h"
+#include <packet_filter.h>
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 20);
+} ring SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__type(key, u64);
+	__type(value, struct tracked);
+} packets SEC(".maps");
+
+/* Work space, for programs that interrupt each other on one CPU. */
+#define NEST_DEPTH 4
+struct cpu_scratch {
+	u64 depth;
+	struct scratch level[NEST_DEPTH];
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct cpu_scratch);
+} scratches SEC(".maps");
+
+static __always_inline struct cpu_scratch *scratch_of_cpu(void)
+{
+	u32 zero = 0;
+
+	return bpf_map_lookup_elem(&scratches, &zero);
+}
+
+static __always_inline struct tracked *find(u64 skb)
+{
+	return lost.active ? bpf_map_lookup_elem(&packets, &skb) : 0;
+}
+
+static __always_inline void forget(u64 skb)
+{
+	if (!bpf_map_delete_elem(&packets, &skb))
+		__sync_fetch_and_add(&lost.active, -1);
+}
+
+static __always_inline struct tracked *select(u64 skb, u64 now)
+{
+	struct tracked new = { .start = now };
+
+	if (bpf_map_update_elem(&packets, &skb, &new, 0)) {
+		__sync_fetch_and_add(&lost.packets, 1);
+		return 0;
+	}
+	__sync_fetch_and_add(&lost.active, 1);
+	return bpf_map_lookup_elem(&packets, &skb);
+}
+
+static __always_inline void head(struct record_head *h, u32 type, u64 skb, struct tracked *t)
+{
+	h->type = type;
+	h->cpu = bpf_get_smp_processor_id();
+	h->time = bpf_ktime_get_ns();
+	h->skb = skb;
+	h->start = t->start;
+	h->sequence = ++t->sequence;
+	h->traversal = t->pkt ? t->traversal : 0;
+}
+
+static __always_inline void send(void *record, u64 size)
+{
+	if (bpf_ringbuf_output(&ring, record, size, 0))
+		__sync_fetch_and_add(&lost.ring, 1);
+}
+
+/* The device's name, if the user asked for one. */
+static __always_inline bool device_wanted(const u64 *state)
+{
+	u64 name[2] = {}, in, out;
+
+	in = *(u64 *)((u8 *)state + (cfg.nft.state_in & 24));
+	out = *(u64 *)((u8 *)state + (cfg.nft.state_out & 24));
+	if (in) {
+		BPF_CORE_READ_STR_INTO(&name, (struct net_device *)in, name);
+		if (name[0] == cfg.only_device_name[0] && name[1] == cfg.only_device_name[1])
+			return true;
+	}
+	if (!out)
+		return false;
+	name[0] = name[1] = 0;
+	BPF_CORE_READ_STR_INTO(&name, (struct net_device *)out, name);
+	return name[0] == cfg.only_device_name[0] && name[1] == cfg.only_device_name[1];
+}
+
+static __always_inline bool wanted(struct sk_buff *skb, struct entry *e, bool link, bool tag)
+{
+	u32 caplen;
+
+	if (!cfg.filter_on)
+		return true;
+	if (cfg.filter_link) {
+		if (!link)
+			return false;
+		frame_macs(skb, e->frame);
+	}
+	/* what has no link layer has no tag */
+	caplen = frame_fill(skb, e->frame, cfg.filter_bytes, link, cfg.filter_tag && tag && link,
+			    FRAME_MAX_BYTES);
+	return packet_filter(e->frame, caplen, frame_length(skb, link)) != 0;
+}
+
+static __always_inline u32 netns_of(const u64 *state)
+{
+	u32 at = bpf_core_field_offset(struct nf_hook_state, net);
+	struct net *net = (void *)state[at / 8 < STATE_WORDS ? at / 8 : 0];
+
+	return BPF_CORE_READ(net, ns.inum);
+}
+
+static __always_inline void enter(struct sk_buff *skb, u64 pkt, u64 chain, struct entry *e)
+{
+	u64 key = (u64)skb, at = 0, state[STATE_WORDS] = {};
+	bool link = skb_has_link(skb), tag = skb_has_tag(skb);
+	struct tracked *t = find(key);
+	u32 netns = 0, frame;
+
+	if (t && t->freed) {
+		/* its last decision was not seen; this is another packet */
+		forget(key);
+		t = 0;
+	}
+	if (!t || !cfg.follow) {
+		if (cfg.only_netns || cfg.only_device) {
+			bpf_probe_read_kernel(&at, 8, (void *)(pkt + cfg.nft.pkt_state));
+			bpf_probe_read_kernel(state, sizeof(state), (void *)at);
+		}
+		if (cfg.only_netns) {
+			netns = netns_of(state);
+			if (netns != cfg.only_netns)
+				return;
+		}
+		if (cfg.only_device && !device_wanted(state))
+			return;
+		if (!wanted(skb, e, link, tag))
+			return;
+	}
+	if (!at) {
+		bpf_probe_read_kernel(&at, 8, (void *)(pkt + cfg.nft.pkt_state));
+		bpf_probe_read_kernel(state, sizeof(state), (void *)at);
+	}
+	if (!netns)
+		netns = netns_of(state);
+	if (!t) {
+		t = select(key, bpf_ktime_get_ns());
+		if (!t)
+			return;
+	}
+	/* a rule that sends the packet itself starts a traversal inside of its own */
+	t->outer = t->pkt;
+	t->outer_traversal = t->traversal;
+	t->pkt = pkt;
+	t->traversal++;
+	head(&e->head, RECORD_ENTRY, key, t);
+	e->nft.type = PART_NFT;
+	e->nft.kind = 0;
+	e->nft.age = 0;
+	nft_names(&e->nft, 0, chain, true);
+	nft_hook(&e->nft, state);
+	base_part(&e->base, skb, 0, 0, netns, cfg.context_known);
+	if (link) {
+		frame_macs(skb, e->frame);
+		e->base.flags |= BASE_HAS_LINK;
+	}
+	if (tag) {
+		e->base.vlan_proto = READ(skb, vlan_proto);
+		e->base.vlan_tci = READ(skb, vlan_tci);
+		e->base.flags |= BASE_HAS_TAG;
+	}
+	frame = frame_fill(skb, e->frame, cfg.snap_bytes, link, false, FRAME_MAX_BYTES);
+	if (frame > FRAME_MAX_BYTES)
+		return;
+	e->base.ethertype = *(u16 *)(e->frame + MAC_BYTES);
+	e->base.frame_bytes = frame;
+	send(e, sizeof(e->head) + sizeof(e->nft) + sizeof(e->base) + frame);
+}
+
+static __always_inline void entered(u64 pkt, u64 chain)
+{
+	struct cpu_scratch *c;
+	void *skb = 0;
+	u64 level;
+
+	if (bpf_probe_read_kernel(&skb, sizeof(skb), (void *)(pkt + cfg.nft.pkt_skb)) || !skb)
+		return;
+	c = scratch_of_cpu();
+	if (!c)
+		return;
+	if (bpf_ksym_exists(bpf_rdonly_cast))
+		skb = bpf_rdonly_cast(skb, bpf_core_type_id_kernel(struct sk_buff));
+	level = c->depth++;
+	if (level < NEST_DEPTH)
+		enter(skb, pkt, chain, &c->level[level].entry);
+	else
+		__sync_fetch_and_add(&lost.nested, 1);
+	c->depth--;
+}
+
+SEC("fentry")
+int chain_fentry(u64 *ctx)
+{
+	entered(ctx[0], ctx[1]);
+	return 0;
+}
+
+SEC("kprobe")
+int chain_kprobe(struct pt_regs *ctx)
+{
+	entered(PT_REGS_PARM1(ctx), PT_REGS_PARM2(ctx));
+	return 0;
+}
+
+#include "decisions.h"
+#include "fates.h"

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What user space and the programs of trace.bpf.c share: the settings
+ * (config.rs mirrors them) and the records (record.rs). All sizes in bytes.
+ */
+#ifndef NFSCOPE_TRACE_H
+#define NFSCOPE_TRACE_H
+
+#include "../bpf/nft.h"
+#include "../bpf/parts.h"
+
+#define FRAME_CAPACITY 544 /* as packet_filter.h has it */
+#define CALLERS 8 /* frames of the stack that a packet's end carries */
+
+struct config {
+	u64 only_device_name[2];
+	struct nft_layout nft;
+	struct trace_arguments trace;
+	u32 only_netns; /* namespace inode, 0: all */
+	u32 only_device; /* compare only_device_name */
+	u32 filter_on;
+	u32 filter_bytes; /* how much the filter may look at */
+	u32 filter_link; /* it looks at MAC addresses */
+	u32 filter_tag; /* it looks at VLAN tags */
+	u32 snap_bytes; /* how much of a packet a record carries */
+	u32 follow; /* once selected, a packet stays selected */
+	u32 has_reason; /* skb:kfree_skb has a reason argument */
+	u32 has_place; /* skb:consume_skb has a location argument */
+	u32 context_known; /* the preemption count can be read */
+};
+
+/* A selected packet; found by its skb's address. */
+struct tracked {
+	u64 start; /* when it was first seen */
+	u64 pkt; /* struct nft_pktinfo of the traversal under way; 0: none */
+	u64 outer; /* the same of the traversal from which that one was started */
+	u32 sequence; /* of its last record */
+	u32 traversal; /* number of the traversal under way, from 1 */
+	u32 outer_traversal;
+	u32 freed; /* it is gone; its traversal goes on */
+};
+
+enum record_type { RECORD_ENTRY = 1, RECORD_DECISION = 2, RECORD_FATE = 3 };
+
+/* Starts each record. */
+struct record_head {
+	u32 type; /* enum record_type */
+	u32 cpu;
+	u64 time;
+	u64 skb;
+	u64 start; /* tells packets apart that had the same address */
+	u32 sequence; /* of this packet's records, from 1, without a gap */
+	u32 traversal; /* which of the packet's traversals; 0: outside */
+};
+
+/* A base chain is entered: [head][nft part][base part][frame]. */
+struct entry {
+	struct record_head head;
+	struct part_nft nft;
+	struct part_base base;
+	u8 frame[FRAME_CAPACITY];
+};
+
+enum decision_kind {
+	DECISION_RULE = 1, /* a rule matched */
+	DECISION_END = 2, /* the end of a chain */
+	DECISION_POLICY = 3,
+};
+
+/* Sent up to `target` if the chain goes on. */
+struct decision {
+	struct record_head head;
+	u64 rule; /* handle */
+	s32 code; /* nft's or netfilter's verdict; of a policy NF_DROP or NF_ACCEPT */
+	u32 kind; /* enum decision_kind */
+	char target[NAME_SIZE]; /* of a jump or goto */
+	u32 data[REGS_WORDS]; /* struct nft_regs */
+};
+
+enum fate_kind {
+	FATE_DROPPED = 1,
+	FATE_CONSUMED = 2,
+	FATE_FREED = 3, /* without a word on why */
+	FATE_CLONED = 4,
+	FATE_SENT = 5,
+	FATE_DELIVERED = 6,
+};
+
+/* What became of a packet outside of nftables. */
+struct fate {
+	struct record_head head;
+	u32 kind; /* enum fate_kind */
+	u32 reason; /* enum skb_drop_reason */
+	u64 location; /* where it was freed; 0: see callers */
+	u64 other; /* the clone's skb */
+	u64 other_start;
+	u32 ifindex;
+	u32 netns;
+	u32 pid;
+	u32 in_process; /* pid and comm are the context */
+	char device[16];
+	char comm[16];
+	s32 callers_size; /* bytes used in callers; negative: the walk's error */
+	u32 family; /* of the socket */
+	u64 callers[CALLERS];
+};
+
+struct scratch {
+	struct entry entry;
+	struct decision decision;
+	struct fate fate;
+};
+
+/* What was lost, and where. */
+struct losses {
+	u64 active; /* no loss: packets that are selected now */
+	u64 ring; /* no room in the ring */
+	u64 nested; /* programs nested deeper than there is scratch for */
+	u64 packets; /* selected packets without room in the table */
+	u64 entries; /* decisions of a traversal whose entry was not seen */
+};
+
+#endif

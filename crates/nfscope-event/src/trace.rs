@@ -1,0 +1,275 @@
+//! The events of `nfscope trace`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Backend, ChainRef, Device, KernelDrop, Netns, Packet, Process};
+
+/// One step on a packet's way.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Trace {
+    /// Time in nanoseconds since the Unix epoch (the kernel's monotonic stamp,
+    /// moved by the offset taken at start).
+    pub time_ns: u64,
+    /// CPU it happened on.
+    pub cpu: u32,
+    /// Number of the packet, from 1, in the order in which packets were first
+    /// seen.
+    pub packet_id: u64,
+    /// Number of the step on this packet's way, from 1. A gap means that steps
+    /// were lost.
+    pub sequence: u32,
+    /// The packet that this one is a copy of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<u64>,
+    /// The network namespace where it happened.
+    pub netns: Netns,
+    /// Which mechanism saw it.
+    pub backend: Backend,
+    /// What happened.
+    #[serde(flatten)]
+    pub step: Step,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "step", rename_all = "snake_case")]
+pub enum Step {
+    /// A base chain is entered.
+    Enter(Box<Enter>),
+    /// A rule matched.
+    Rule(Box<TraceRule>),
+    /// The end of a chain was reached.
+    End(ChainEnd),
+    /// The policy of a base chain applied.
+    Policy(TracePolicy),
+    /// Handed to a device's driver.
+    Sent(Sent),
+    /// Handed to a socket.
+    Delivered(Delivered),
+    /// Copied; the copy has a way of its own.
+    Cloned(Cloned),
+    /// Freed: dropped.
+    Dropped(Dropped),
+    /// Freed: used.
+    Consumed(Ended),
+    /// Freed where the kernel does not say whether it was used or dropped.
+    Freed(Ended),
+    /// Steps were lost before the next one.
+    Missing(Missing),
+}
+
+impl Step {
+    /// Whether the packet is gone.
+    pub fn ends(&self) -> bool {
+        matches!(self, Self::Dropped(_) | Self::Consumed(_) | Self::Freed(_))
+    }
+}
+
+/// A base chain is entered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Enter {
+    /// Number of the packet's passage through a base chain, from 1; its steps
+    /// carry the same.
+    pub traversal: u32,
+    /// The chain.
+    #[serde(flatten)]
+    pub place: ChainRef,
+    /// The hook's input device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_device: Option<Device>,
+    /// The hook's output device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub out_device: Option<Device>,
+    /// The packet as it is now.
+    pub packet: Packet,
+    /// The process in whose context it is; none in softirq.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<Process>,
+}
+
+/// What a rule or policy says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// The next rule follows.
+    Continue,
+    /// The base chain lets the packet pass.
+    Accept,
+    /// The packet ends.
+    Drop,
+    /// The packet is the rule's now.
+    Stolen,
+    /// The packet goes to user space.
+    Queue,
+    /// Another chain follows, then the next rule.
+    Jump,
+    /// Another chain follows.
+    Goto,
+    /// Back to the calling chain.
+    Return,
+    /// A number that has no name here.
+    Unknown,
+}
+
+impl Verdict {
+    /// The word nft uses.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Continue => "continue",
+            Self::Accept => "accept",
+            Self::Drop => "drop",
+            Self::Stolen => "stolen",
+            Self::Queue => "queue",
+            Self::Jump => "jump",
+            Self::Goto => "goto",
+            Self::Return => "return",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// From the kernel's number: `NF_*` (`include/uapi/linux/netfilter.h`), or
+    /// `enum nft_verdicts`, which are negative.
+    pub fn from_code(code: i32) -> Self {
+        match code {
+            -1 => Self::Continue,
+            -3 => Self::Jump,
+            -4 => Self::Goto,
+            -5 => Self::Return,
+            0.. => match code & 0xff {
+                0 => Self::Drop,
+                1 => Self::Accept,
+                2 => Self::Stolen,
+                3 => Self::Queue,
+                _ => Self::Unknown,
+            },
+            _ => Self::Unknown,
+        }
+    }
+
+    /// Whether the base chain is left with it.
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Accept | Self::Drop | Self::Stolen | Self::Queue)
+    }
+}
+
+/// A rule matched.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TraceRule {
+    /// Which passage.
+    pub traversal: u32,
+    /// How many jumps deep the rule's chain is.
+    pub depth: u32,
+    /// Where the rule stands.
+    #[serde(flatten)]
+    pub place: ChainRef,
+    /// The rule's handle, as `nft -a list ruleset` shows it.
+    pub handle: u64,
+    /// What it said.
+    pub verdict: Verdict,
+    /// The chain that a jump or goto leads to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// Number of the queue.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<u16>,
+    /// The rule as `nft list ruleset` prints it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// Why `rule` is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text_unknown: Option<String>,
+    /// The rule as its owner wrote it for iptables-nft: `-A INPUT …`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iptables: Option<String>,
+    /// The rule's comment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+    /// For a verdict map: the element that hit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub element: Option<String>,
+    /// For a reject: what was sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent: Option<String>,
+    /// Time since the base chain was entered, where it is left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub elapsed_ns: Option<u64>,
+}
+
+/// The end of a chain was reached.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ChainEnd {
+    /// Which passage.
+    pub traversal: u32,
+    /// How many jumps deep the chain is.
+    pub depth: u32,
+    /// The chain.
+    #[serde(flatten)]
+    pub place: ChainRef,
+}
+
+/// The policy of a base chain applied.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TracePolicy {
+    /// Which passage.
+    pub traversal: u32,
+    /// The base chain.
+    #[serde(flatten)]
+    pub place: ChainRef,
+    /// [`Verdict::Accept`] or [`Verdict::Drop`].
+    pub verdict: Verdict,
+    /// Time since the base chain was entered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub elapsed_ns: Option<u64>,
+}
+
+/// Handed to a device's driver.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Sent {
+    /// The device.
+    pub device: Device,
+}
+
+/// Handed to a socket.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Delivered {
+    /// The socket's address family: `inet`, `inet6`, `packet`, or a number.
+    pub socket: String,
+}
+
+/// Copied.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Cloned {
+    /// Number of the copy.
+    pub copy: u64,
+}
+
+/// Dropped.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Dropped {
+    /// The last decision of nftables was to drop it.
+    pub decided: bool,
+    /// The kernel's reason and place.
+    #[serde(flatten)]
+    pub kernel: KernelDrop,
+    /// The process in whose context it was dropped; none in softirq.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<Process>,
+}
+
+/// Freed, otherwise than by a drop.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Ended {
+    /// The function that freed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub function: Option<String>,
+    /// The process in whose context it was freed; none in softirq.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<Process>,
+}
+
+/// Steps were lost.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Missing {
+    /// How many.
+    pub count: u32,
+}

@@ -1,0 +1,97 @@
+//! `nfscope trace`
+
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use super::{ColorWhen, values};
+
+const EXAMPLES: &str = "\
+Examples:
+  nfscope trace tcp port 10000           the way of each packet that the pcap filter matches
+  nfscope trace -c 1 host 10.0.0.1       of the next one only
+  nfscope trace --netns blue icmp -v     of packets in one network namespace, in detail
+  nfscope trace --stream udp             each step as it comes, not packet by packet
+  nfscope trace --json tcp | jq .step    one JSON object a step
+
+A packet that was selected is followed until it is freed: through NAT, copies
+and other namespaces. Nothing on the machine is changed. Ctrl-C ends it.";
+
+/// Arguments of `nfscope trace`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct TraceArguments {
+    /// pcap filter expression, as for tcpdump
+    #[arg(value_name = "EXPR", trailing_var_arg = true, allow_hyphen_values = false)]
+    pub expression: Vec<String>,
+
+    /// Only packets with this device at a hook, in or out
+    #[arg(short, long, value_name = "DEVICE")]
+    pub interface: Option<String>,
+
+    /// Only packets seen in this network namespace: a name, a process id, an
+    /// inode number or a path
+    #[arg(long, value_name = "NETNS")]
+    pub netns: Option<String>,
+
+    /// Ask the filter at each chain anew: a packet that no longer matches (by
+    /// NAT, in a tunnel) is not shown there, and copies are not followed
+    #[arg(long)]
+    pub no_follow: bool,
+
+    /// End after this many packets
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub count: Option<u64>,
+
+    /// End after this time: 10s, 2m
+    #[arg(long, value_name = "TIME", value_parser = values::duration)]
+    pub duration: Option<Duration>,
+
+    /// Show a packet that has not ended when nothing was heard of it for so long
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = values::duration)]
+    pub linger: Duration,
+
+    /// Show each step as it comes, instead of a tree a packet
+    #[arg(long, conflicts_with = "json")]
+    pub stream: bool,
+
+    /// One JSON object a step (see docs/events.md)
+    #[arg(long)]
+    pub json: bool,
+
+    /// All facts, one a line
+    #[arg(short, long)]
+    pub verbose: bool,
+
+    /// Do not look up names of functions and namespaces: print addresses and inodes
+    #[arg(short, long)]
+    pub numeric: bool,
+
+    /// When to use colour
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
+    pub color: ColorWhen,
+
+    /// How to learn of the rules: chosen by what the kernel can do, if not given
+    #[arg(long, value_name = "BACKEND", value_enum, default_value_t)]
+    pub backend: TraceBackendChoice,
+
+    /// Size of the ring buffer between kernel and nfscope: 512K, 4M
+    #[arg(long, value_name = "SIZE", default_value = "4M", value_parser = values::ring_size)]
+    pub ring_size: u32,
+
+    /// Bytes of each packet to look at for its headers
+    #[arg(long, value_name = "BYTES", default_value_t = 128,
+          value_parser = clap::value_parser!(u32).range(40..=512))]
+    pub snaplen: u32,
+}
+
+/// `--backend`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum TraceBackendChoice {
+    /// The best one that works here
+    #[default]
+    Auto,
+    /// The function __nft_trace_packet, with the kernel's trace key turned on
+    #[value(alias = "trace_hook")]
+    TraceHook,
+}

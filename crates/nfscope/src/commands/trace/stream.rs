@@ -1,0 +1,168 @@
+//! Steps on their way to the sinks.
+
+use std::collections::{HashMap, VecDeque};
+use std::io::{self, BufWriter};
+use std::time::{Duration, Instant};
+
+use nfscope_collect::trace::{TraceLosses, TraceRecord};
+use nfscope_event::{Event, LossPlace, Lost, Notice, Trace};
+
+use crate::cli::TraceArguments;
+use crate::commands::selection;
+use crate::resolve::{Answer, Rules, TraceResolver, Unresolved};
+use crate::sinks::{Clock, Json, Sink, TextOptions, TraceSummary, TraceTree};
+
+/// Steps that wait for a rule's text at most; beyond, the oldest goes without.
+const MAX_WAITING: usize = 65_536;
+/// How long the texts of the last steps are waited for.
+const LAST_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Resolves, counts, and hands on to the sinks.
+pub struct Stream {
+    resolver: TraceResolver,
+    rules: Rules,
+    /// In order: a step behind one that waits waits too.
+    waiting: VecDeque<Unresolved>,
+    sinks: Vec<Box<dyn Sink>>,
+    linger: Duration,
+    limit: Option<u64>,
+    /// Packets that `-c` counts, which have not ended, and when they were
+    /// heard of.
+    open: HashMap<u64, Instant>,
+    counted: u64,
+    losses: TraceLosses,
+}
+
+impl Stream {
+    /// Sinks as the command line says.
+    pub fn new(a: &TraceArguments, resolver: TraceResolver, rules: Rules, terminal: bool) -> Self {
+        let own_netns = nfscope_ruleset::netns::Handle::current().ok().map(|h| h.inode());
+        let out = BufWriter::new(io::stdout());
+        let sink: Box<dyn Sink> = if a.json {
+            Box::new(Json::new(out))
+        } else {
+            let options = TextOptions {
+                color: selection::colored(a.color, terminal),
+                verbose: a.verbose,
+                own_netns,
+                clock: Clock::local(),
+            };
+            let linger = if a.stream { Duration::ZERO } else { a.linger };
+            Box::new(TraceTree::new(out, options, linger))
+        };
+        let closing = TraceSummary::new(BufWriter::new(io::stderr()));
+        Self {
+            resolver,
+            rules,
+            waiting: VecDeque::new(),
+            sinks: vec![sink, Box::new(closing)],
+            linger: a.linger,
+            limit: a.count,
+            open: HashMap::new(),
+            counted: 0,
+            losses: TraceLosses::default(),
+        }
+    }
+
+    /// Whether `-c` is reached and all those packets have ended or fallen
+    /// silent.
+    pub fn complete(&self) -> bool {
+        let silent = |heard: &Instant| heard.elapsed() >= self.linger;
+        self.limit.is_some_and(|limit| self.counted >= limit)
+            && self.waiting.is_empty()
+            && self.open.values().all(silent)
+    }
+
+    /// Shows records as steps, each as soon as its rule's text is there.
+    pub fn records(&mut self, records: &[TraceRecord]) -> io::Result<()> {
+        for record in records {
+            for step in self.resolver.steps(record) {
+                if self.wanted(&step.trace) {
+                    self.waiting.push_back(step);
+                }
+            }
+        }
+        self.advance(false)
+    }
+
+    /// Counts packets; whether this one is among the first `-c`. A copy of one
+    /// of them is.
+    fn wanted(&mut self, trace: &Trace) -> bool {
+        let Some(limit) = self.limit else { return true };
+        let id = trace.packet_id;
+        let known = self.open.contains_key(&id);
+        if !known {
+            let copied = trace.parent.is_some_and(|p| self.open.contains_key(&p));
+            if !copied && (trace.sequence != 1 || trace.parent.is_some() || self.counted >= limit) {
+                return false;
+            }
+            self.counted += u64::from(!copied);
+        }
+        if trace.step.ends() {
+            // kept: a stolen packet's verdict follows its end
+            self.open
+                .insert(id, Instant::now().checked_sub(self.linger).unwrap_or_else(Instant::now));
+        } else {
+            self.open.insert(id, Instant::now());
+        }
+        true
+    }
+
+    /// Shows what has become complete; `last`: everything, as it is.
+    fn advance(&mut self, last: bool) -> io::Result<()> {
+        for text in self.rules.notices() {
+            let notice = Notice { time_ns: self.resolver.now_ns(), text };
+            self.emit(&Event::Notice(notice))?;
+        }
+        while let Some(mut step) = self.waiting.pop_front() {
+            let now = last || self.waiting.len() >= MAX_WAITING;
+            if self.rules.complete_step(&mut step, now) == Answer::Pending {
+                self.waiting.push_front(step);
+                break;
+            }
+            self.emit(&Event::Trace(step.trace))?;
+        }
+        Ok(())
+    }
+
+    /// Gives texts that are still being read their time, then shows the rest.
+    pub fn settle(&mut self) -> io::Result<()> {
+        let deadline = Instant::now() + LAST_PATIENCE;
+        while !self.waiting.is_empty() && Instant::now() < deadline {
+            self.rules.wait(Duration::from_millis(50));
+            self.advance(false)?;
+        }
+        self.advance(true)
+    }
+
+    /// Shows what was lost since the last call.
+    pub fn losses(&mut self, now: TraceLosses) -> io::Result<()> {
+        let before = std::mem::replace(&mut self.losses, now);
+        let time_ns = self.resolver.now_ns();
+        for (place, count) in [
+            (LossPlace::Ring, now.ring.saturating_sub(before.ring)),
+            (LossPlace::Nested, now.nested.saturating_sub(before.nested)),
+            (LossPlace::Packets, now.packets.saturating_sub(before.packets)),
+            (LossPlace::Entries, now.entries.saturating_sub(before.entries)),
+        ] {
+            if count > 0 {
+                self.emit(&Event::Lost(Lost { time_ns, place, count }))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn emit(&mut self, event: &Event) -> io::Result<()> {
+        self.sinks.iter_mut().try_for_each(|sink| sink.event(event))
+    }
+
+    /// Hands everything to the reader.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.sinks.iter_mut().try_for_each(|sink| sink.flush())
+    }
+
+    /// Closing lines.
+    pub fn finish(&mut self) -> io::Result<()> {
+        self.sinks.iter_mut().try_for_each(|sink| sink.finish())
+    }
+}

@@ -1,0 +1,360 @@
+//! From a record of the kernel to a step on a packet's way.
+
+use std::collections::HashMap;
+
+use nfscope_collect::trace::{
+    Decision, DecisionKind, Entry, Fate, FateKind, Head, Record, TraceRecord,
+};
+use nfscope_event::{
+    Backend, Cause, ChainEnd, ChainRef, Cloned, Delivered, Device, Dropped, Ended, Enter, Family,
+    KernelDrop, Missing, Netns, Sent, Step, Trace, TracePolicy, TraceRule, Verdict,
+};
+
+use super::drop::{packet, process};
+use super::{DropResolver, ReasonNames, hooks};
+
+/// A packet of which nothing was heard for so long is not remembered.
+const FORGET_NS: u64 = 300_000_000_000;
+/// So many packets are remembered before any is forgotten.
+const MANY: usize = 65_536;
+/// Functions that free packets for others: the place is their caller.
+const FREEING: [&str; 19] = [
+    "skb_release_head_state",
+    "skb_release_all",
+    "__kfree_skb",
+    "kfree_skb",
+    "kfree_skb_reason",
+    "sk_skb_reason_drop",
+    "consume_skb",
+    "__consume_stateless_skb",
+    "kfree_skb_partial",
+    "napi_consume_skb",
+    "__napi_kfree_skb",
+    "__kfree_skb_defer",
+    "skb_free_datagram",
+    "__skb_free_datagram_locked",
+    "skb_consume_udp",
+    "skb_attempt_defer_free",
+    "dev_kfree_skb_any_reason",
+    "__dev_kfree_skb_any",
+    "kfree_skb_list_reason",
+];
+
+/// A passage through a base chain.
+#[derive(Debug, Clone)]
+struct Traversal {
+    number: u32,
+    entered_ns: u64,
+    base: ChainRef,
+    table_handle: u64,
+    netns: u32,
+    /// Names of the chains, from the base chain to the current one.
+    chains: Vec<String>,
+}
+
+impl Traversal {
+    fn depth(&self) -> u32 {
+        u32::try_from(self.chains.len().saturating_sub(1)).unwrap_or(u32::MAX)
+    }
+
+    /// The current chain.
+    fn place(&self) -> ChainRef {
+        let base = self.base.chain.clone();
+        let chain = self.chains.last().cloned();
+        let base_chain = base.filter(|base| chain.as_ref() != Some(base));
+        ChainRef { chain, base_chain, ..self.base.clone() }
+    }
+}
+
+/// What is known of a packet while it lives.
+#[derive(Debug, Clone)]
+struct Way {
+    id: u64,
+    parent: Option<u64>,
+    sequence: u32,
+    seen_ns: u64,
+    netns: u32,
+    /// Those that are not over, the inner ones last.
+    open: Vec<Traversal>,
+    /// The last decision was a drop.
+    dropped: bool,
+    /// It was freed.
+    gone: bool,
+}
+
+/// A step whose rule's text is still to be found.
+#[derive(Debug, Clone)]
+pub struct Unresolved {
+    /// The step.
+    pub trace: Box<Trace>,
+    /// Handle of the rule's table; 0: not known.
+    pub(super) table_handle: u64,
+    /// When the rule acted.
+    pub(super) monotonic_ns: u64,
+    /// nftables' registers at the verdict.
+    pub(super) registers: Option<[u32; 20]>,
+}
+
+/// Turns records into steps.
+pub struct TraceResolver {
+    drops: DropResolver,
+    backend: Backend,
+    ways: HashMap<(u64, u64), Way>,
+    last: u64,
+}
+
+impl TraceResolver {
+    /// `numeric`: print addresses instead of function names.
+    pub fn new(reasons: ReasonNames, backend: Backend, numeric: bool) -> Self {
+        let drops = DropResolver::new(reasons, backend, &[], numeric);
+        Self { drops, backend, ways: HashMap::new(), last: 0 }
+    }
+
+    /// Now, as a wall clock stamp.
+    pub fn now_ns(&self) -> u64 {
+        self.drops.now_ns()
+    }
+
+    /// The steps of a record, with everything but rules' texts and the names
+    /// of namespaces.
+    pub fn steps(&mut self, record: &TraceRecord) -> Vec<Unresolved> {
+        let head = &record.head;
+        let key = (head.skb, head.start);
+        let mut way = self.ways.remove(&key).unwrap_or_else(|| self.new_way(None, head));
+        way.seen_ns = head.monotonic_ns;
+        let mut steps = Vec::new();
+        let missing = head.sequence.saturating_sub(way.sequence.saturating_add(1));
+        if missing > 0 {
+            let step = Step::Missing(Missing { count: missing });
+            steps.push(self.step(&way, head, head.sequence - 1, step));
+        }
+        way.sequence = head.sequence;
+        // what was opened inside of a traversal is over when that goes on
+        if head.traversal != 0
+            && let Some(at) = way.open.iter().position(|t| t.number == head.traversal)
+        {
+            way.open.truncate(at + 1);
+        }
+        let mut rule = (0, None);
+        let step = match &record.what {
+            Record::Entry(entry) => self.entry(&mut way, head, entry),
+            Record::Decision(decision) => {
+                rule = (way.open.last().map_or(0, |t| t.table_handle), decision.registers);
+                decide(&mut way, head, decision)
+            }
+            Record::Fate(fate) => self.fate(&mut way, head, fate),
+        };
+        if let Some(step) = step {
+            way.gone |= step.ends();
+            let mut last = self.step(&way, head, head.sequence, step);
+            (last.table_handle, last.registers) = rule;
+            steps.push(last);
+        }
+        // a rule that sends or steals the packet says so behind its end
+        if !way.gone || !way.open.is_empty() {
+            self.remember(key, way);
+        }
+        steps
+    }
+
+    fn remember(&mut self, key: (u64, u64), way: Way) {
+        if self.ways.len() >= MANY {
+            let now = way.seen_ns;
+            self.ways.retain(|_, w| now.saturating_sub(w.seen_ns) < FORGET_NS);
+        }
+        self.ways.insert(key, way);
+    }
+
+    fn new_way(&mut self, parent: Option<&Way>, head: &Head) -> Way {
+        self.last += 1;
+        Way {
+            id: self.last,
+            parent: parent.map(|p| p.id),
+            sequence: 0,
+            seen_ns: head.monotonic_ns,
+            netns: parent.map_or(0, |p| p.netns),
+            open: Vec::new(),
+            dropped: false,
+            gone: false,
+        }
+    }
+
+    fn step(&self, way: &Way, head: &Head, sequence: u32, step: Step) -> Unresolved {
+        Unresolved {
+            trace: Box::new(Trace {
+                time_ns: self.drops.time_ns(head.monotonic_ns),
+                cpu: head.cpu,
+                packet_id: way.id,
+                sequence,
+                parent: way.parent,
+                netns: Netns { inode: way.netns, name: None },
+                backend: self.backend,
+                step,
+            }),
+            table_handle: 0,
+            monotonic_ns: head.monotonic_ns,
+            registers: None,
+        }
+    }
+
+    fn entry(&self, way: &mut Way, head: &Head, entry: &Entry) -> Option<Step> {
+        let chain = &entry.chain;
+        let place = ChainRef {
+            family: Family::from_nfproto(chain.family)?,
+            table: chain.table.clone(),
+            chain: Some(chain.chain.clone()),
+            base_chain: None,
+            hook: hooks::name(chain.pf, chain.hook).map(str::to_string),
+            priority: chain.priority,
+        };
+        way.netns = entry.packet.netns;
+        way.dropped = false;
+        // two levels are all that the programs tell apart
+        if way.open.len() >= 2 {
+            way.open.remove(0);
+        }
+        way.open.push(Traversal {
+            number: head.traversal,
+            entered_ns: head.monotonic_ns,
+            base: place.clone(),
+            table_handle: chain.table_handle,
+            netns: entry.packet.netns,
+            chains: vec![chain.chain.clone()],
+        });
+        let device =
+            |d: &Option<(u32, String)>| d.clone().map(|(index, name)| Device { index, name });
+        Some(Step::Enter(Box::new(Enter {
+            traversal: head.traversal,
+            place,
+            in_device: device(&chain.input),
+            out_device: device(&chain.output),
+            packet: packet(&entry.packet),
+            process: process(entry.packet.process.as_ref()),
+        })))
+    }
+
+    fn fate(&mut self, way: &mut Way, head: &Head, fate: &Fate) -> Option<Step> {
+        let process = process(fate.process.as_ref());
+        Some(match &fate.kind {
+            FateKind::Dropped { reason } => {
+                let cause = self.drops.kernel_cause(fate.location, *reason, None);
+                let kernel = match cause {
+                    Cause::Kernel(kernel) => kernel,
+                    // a kernel without reasons: not every free is a drop
+                    Cause::Freed(freed) if !way.dropped => {
+                        return Some(Step::Freed(Ended { function: freed.function, process }));
+                    }
+                    Cause::Freed(freed) => KernelDrop {
+                        reason: None,
+                        explanation: None,
+                        hint: None,
+                        function: freed.function,
+                        location: freed.location,
+                        hook_function: None,
+                    },
+                    Cause::NftRule(_) | Cause::NftPolicy(_) => return None,
+                };
+                Step::Dropped(Dropped { decided: way.dropped, kernel, process })
+            }
+            FateKind::Consumed | FateKind::Freed => {
+                let callers = if fate.location == 0 {
+                    fate.callers.as_slice()
+                } else {
+                    std::slice::from_ref(&fate.location)
+                };
+                let function = self.drops.freed_in(callers, &FREEING);
+                let ended = Ended { function, process };
+                match fate.kind {
+                    FateKind::Consumed => Step::Consumed(ended),
+                    _ => Step::Freed(ended),
+                }
+            }
+            FateKind::Cloned { skb, start } => {
+                let copy = self.new_way(Some(way), head);
+                let id = copy.id;
+                self.remember((*skb, *start), copy);
+                Step::Cloned(Cloned { copy: id })
+            }
+            FateKind::Sent { device: (index, name), netns } => {
+                way.netns = *netns;
+                let device = Device { index: *index, name: name.clone() };
+                Step::Sent(Sent { device })
+            }
+            FateKind::Delivered { netns, family } => {
+                way.netns = *netns;
+                Step::Delivered(Delivered { socket: socket(*family) })
+            }
+        })
+    }
+}
+
+/// `AF_*` (`include/linux/socket.h`) by name.
+fn socket(family: u32) -> String {
+    match family {
+        2 => "inet".into(),
+        10 => "inet6".into(),
+        17 => "packet".into(),
+        other => other.to_string(),
+    }
+}
+
+fn decide(way: &mut Way, head: &Head, decision: &Decision) -> Option<Step> {
+    let Some(traversal) = way.open.last_mut().filter(|t| t.number == head.traversal) else {
+        // the chain's beginning was lost: what was decided there is not known
+        return Some(Step::Missing(Missing { count: 1 }));
+    };
+    let verdict = Verdict::from_code(decision.code);
+    let (number, depth, place) = (traversal.number, traversal.depth(), traversal.place());
+    let left = decision.kind == DecisionKind::Policy || verdict.is_final();
+    let elapsed_ns = left.then(|| head.monotonic_ns.saturating_sub(traversal.entered_ns));
+    way.netns = traversal.netns;
+    let step = match decision.kind {
+        DecisionKind::End => {
+            traversal.chains.pop();
+            Step::End(ChainEnd { traversal: number, depth, place })
+        }
+        DecisionKind::Policy => Step::Policy(TracePolicy {
+            traversal: number,
+            place: traversal.base.clone(),
+            verdict,
+            elapsed_ns,
+        }),
+        DecisionKind::Rule => {
+            let target = decision.target.clone();
+            match verdict {
+                Verdict::Jump => traversal.chains.push(target.clone().unwrap_or_default()),
+                Verdict::Goto => {
+                    traversal.chains.pop();
+                    traversal.chains.push(target.clone().unwrap_or_default());
+                }
+                Verdict::Return => {
+                    traversal.chains.pop();
+                }
+                _ => {}
+            }
+            let queue = (verdict == Verdict::Queue)
+                .then(|| u16::try_from(decision.code >> 16 & 0xffff).unwrap_or_default());
+            Step::Rule(Box::new(TraceRule {
+                traversal: number,
+                depth,
+                place,
+                handle: decision.rule,
+                verdict,
+                target,
+                queue,
+                rule: None,
+                text_unknown: None,
+                iptables: None,
+                comment: None,
+                element: None,
+                sent: None,
+                elapsed_ns,
+            }))
+        }
+    };
+    if left {
+        way.dropped = verdict == Verdict::Drop;
+        way.open.pop();
+    }
+    Some(step)
+}

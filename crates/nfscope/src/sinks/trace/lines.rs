@@ -1,0 +1,203 @@
+//! A step on a packet's way as a line.
+
+use std::io::{self, Write};
+
+use nfscope_event::{
+    Cause, ChainRef, Device, Dropped, Ended, Enter, Netns, Process, Step, Trace, TracePolicy,
+    TraceRule, Verdict,
+};
+
+use super::super::color::{Tone, paint};
+use super::super::text::TextOptions;
+use super::super::{cause_text, escape, packet_text};
+
+/// Spaces before the lines of a packet, and for each level below.
+const INDENT: usize = 2;
+
+/// Writes a step, indented. `netns`: where the packet was before.
+pub(super) fn line<W: Write>(
+    writer: &mut W,
+    options: &TextOptions,
+    trace: &Trace,
+    netns: &Netns,
+) -> io::Result<()> {
+    let level = match &trace.step {
+        Step::Rule(rule) => 2 + rule.depth as usize,
+        Step::End(end) => 2 + end.depth as usize,
+        Step::Policy(_) => 2,
+        _ => 1,
+    };
+    // an implicit end of the base chain is told by the policy that follows
+    if matches!(&trace.step, Step::End(end) if end.depth == 0) && !options.verbose {
+        return Ok(());
+    }
+    write!(writer, "{:1$}", "", (level * INDENT).min(80))?;
+    let (tone, text) = describe(&trace.step);
+    match tone {
+        Some(tone) => write!(writer, "{}", paint(options.color, tone, text))?,
+        None => write!(writer, "{text}")?,
+    }
+    if trace.netns.inode != netns.inode {
+        let name = packet_text::netns(&trace.netns, options.own_netns);
+        write!(writer, "  {}", if name.is_empty() { "this netns" } else { &name })?;
+    }
+    writeln!(writer)?;
+    if options.verbose {
+        verbose(writer, options, trace, level + 1)?;
+    }
+    Ok(())
+}
+
+/// The namespace a packet is in behind a step.
+pub(super) fn netns_after(step: &Trace, before: Netns) -> Netns {
+    if step.netns.inode == 0 { before } else { step.netns.clone() }
+}
+
+/// A step in words, without indentation; all of it harmless to a terminal.
+pub(in super::super) fn describe(step: &Step) -> (Option<Tone>, String) {
+    match step {
+        Step::Enter(enter) => (None, entered(enter)),
+        Step::Rule(rule) => {
+            (matches!(rule.verdict, Verdict::Drop).then_some(Tone::Verdict), matched(rule))
+        }
+        Step::End(end) => (None, format!("end of chain {}", chain(&end.place))),
+        Step::Policy(policy) => {
+            (matches!(policy.verdict, Verdict::Drop).then_some(Tone::Verdict), decided(policy))
+        }
+        Step::Sent(sent) => (None, format!("sent on {}", device(&sent.device))),
+        Step::Delivered(delivered) => {
+            (None, format!("delivered to a socket ({})", escape(&delivered.socket)))
+        }
+        Step::Cloned(cloned) => (None, format!("copied: packet {}", cloned.copy)),
+        Step::Dropped(dropped) => (Some(Tone::Verdict), gone(dropped)),
+        Step::Consumed(ended) => (None, freed("consumed", ended)),
+        Step::Freed(ended) => (None, freed("freed", ended)),
+        Step::Missing(missing) => {
+            let steps = if missing.count == 1 { "step" } else { "steps" };
+            (Some(Tone::Warning), format!("-- {} {steps} lost here", missing.count))
+        }
+    }
+}
+
+/// `input  ip filter input, priority 0  eth0 in`
+fn entered(enter: &Enter) -> String {
+    let place = &enter.place;
+    let hook = place.hook.as_deref().unwrap_or("?");
+    let table = format!("{} {}", place.family, escape(&place.table));
+    let mut text = format!("{}  {table} {}", escape(hook), chain(place));
+    if let Some(priority) = place.priority {
+        text += &format!(", priority {priority}");
+    }
+    let devices = match (&enter.in_device, &enter.out_device) {
+        (Some(input), Some(output)) => format!("{} -> {}", device(input), device(output)),
+        (Some(input), None) => format!("{} in", device(input)),
+        (None, Some(output)) => format!("{} out", device(output)),
+        (None, None) => return text,
+    };
+    text += &format!("  {devices}");
+    text
+}
+
+fn chain(place: &ChainRef) -> std::borrow::Cow<'_, str> {
+    escape(place.chain.as_deref().unwrap_or("?"))
+}
+
+fn device(device: &Device) -> String {
+    if device.name.is_empty() {
+        format!("if{}", device.index)
+    } else {
+        escape(&device.name).into_owned()
+    }
+}
+
+/// `rule 7: tcp dport 10000 drop -> drop (4.2 us)`
+fn matched(rule: &TraceRule) -> String {
+    let text = match (rule.iptables.as_ref().or(rule.rule.as_ref()), &rule.text_unknown) {
+        (Some(text), _) => escape(text).into_owned(),
+        (None, Some(why)) => format!("(text unknown: {})", escape(why)),
+        (None, None) => "(text unknown)".to_owned(),
+    };
+    let mut line = format!("rule {}: {text}", rule.handle);
+    if let Some(element) = &rule.element {
+        line += &format!(" (element {})", escape(element));
+    }
+    match (rule.verdict, &rule.target) {
+        (Verdict::Continue, _) => {}
+        (verdict @ (Verdict::Jump | Verdict::Goto), Some(target)) => {
+            line += &format!(" -> {} {}", verdict.as_str(), escape(target));
+        }
+        (Verdict::Queue, _) => {
+            let number = rule.queue.map(|n| format!(" {n}")).unwrap_or_default();
+            line += &format!(" -> queue{number}");
+        }
+        (Verdict::Drop, _) if rule.sent.is_some() => {
+            let sent = rule.sent.as_deref().unwrap_or_default();
+            line += &format!(" -> reject (sent {})", escape(sent));
+        }
+        (verdict, _) => line += &format!(" -> {}", verdict.as_str()),
+    }
+    line + &elapsed(rule.elapsed_ns)
+}
+
+fn decided(policy: &TracePolicy) -> String {
+    format!("policy {}{}", policy.verdict.as_str(), elapsed(policy.elapsed_ns))
+}
+
+fn elapsed(ns: Option<u64>) -> String {
+    match ns {
+        None => String::new(),
+        Some(ns) if ns < 1_000_000 => format!(" ({}.{} us)", ns / 1000, ns % 1000 / 100),
+        Some(ns) => format!(" ({}.{} ms)", ns / 1_000_000, ns % 1_000_000 / 100_000),
+    }
+}
+
+fn gone(dropped: &Dropped) -> String {
+    let text = if dropped.decided {
+        "dropped".to_owned()
+    } else {
+        cause_text::describe(&Cause::Kernel(dropped.kernel.clone()), true).to_string()
+    };
+    text + &by(dropped.process.as_ref())
+}
+
+fn freed(word: &str, ended: &Ended) -> String {
+    let function = ended.function.as_deref().map(|f| format!(" in {}", escape(f)));
+    format!("{word}{}{}", function.unwrap_or_default(), by(ended.process.as_ref()))
+}
+
+fn by(process: Option<&Process>) -> String {
+    process.map_or(String::new(), |p| format!(" by {} (pid {})", escape(&p.command), p.pid))
+}
+
+fn verbose<W: Write>(
+    writer: &mut W,
+    options: &TextOptions,
+    trace: &Trace,
+    level: usize,
+) -> io::Result<()> {
+    let mut fact = |label: &str, text: String| {
+        let label = paint(options.color, Tone::Faint, format!("{label:<8}"));
+        writeln!(writer, "{:1$}{label}  {text}", "", (level * INDENT).min(80))
+    };
+    match &trace.step {
+        Step::Enter(enter) => {
+            fact("packet", packet_text::Headers(&enter.packet).to_string())?;
+            let (skb, length, mark) = (enter.packet.skb, enter.packet.length, enter.packet.mark);
+            fact("skb", format!("{skb:#x}, length {length}, mark {mark:#x}"))?;
+            if let Some(process) = &enter.process {
+                fact("process", format!("{} (pid {})", escape(&process.command), process.pid))?;
+            }
+            fact("seen by", format!("{}, cpu {}", trace.backend.as_str(), trace.cpu))
+        }
+        Step::Rule(rule) => {
+            if let (Some(_), Some(text)) = (&rule.iptables, &rule.rule) {
+                fact("nft rule", escape(text).into_owned())?;
+            }
+            match &rule.comment {
+                Some(comment) => fact("comment", escape(comment).into_owned()),
+                None => Ok(()),
+            }
+        }
+        _ => Ok(()),
+    }
+}

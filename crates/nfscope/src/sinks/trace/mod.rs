@@ -1,0 +1,166 @@
+//! Packets' ways as text for people: a tree a packet, printed when the packet
+//! has ended or nothing was heard of it for a while.
+//!
+//! ```text
+//! 22:13:20.104211  packet 1  netns blue  IP 10.0.0.1.43210 > 10.0.0.2.10000: tcp [S] seq 123 len 60
+//!   input  ip filter input, priority 0  eth0 in
+//!     rule 7: tcp dport 10000 jump ports
+//!       rule 9: ip saddr 10.0.0.1 accept -> accept (4.2 us)
+//!   delivered to a socket (inet)
+//! ```
+
+mod lines;
+mod summary;
+#[cfg(test)]
+mod tests;
+
+pub use summary::TraceSummary;
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::{self, Write};
+use std::time::{Duration, Instant};
+
+use nfscope_event::{Event, Netns, Step, Trace};
+
+use super::color::{Tone, paint};
+use super::text::{TextOptions, loss};
+use super::{Sink, escape, packet_text};
+pub(super) use lines::describe;
+use lines::{line, netns_after};
+
+/// So many steps of one packet are kept; one that goes on longer is printed
+/// in pieces.
+const MOST_STEPS: usize = 100_000;
+
+/// Writes trees.
+pub struct TraceTree<W> {
+    writer: W,
+    options: TextOptions,
+    linger: Duration,
+    /// By number: the order in which packets were first seen.
+    packets: BTreeMap<u64, Growing>,
+    /// Packets that were printed before their end.
+    printed: HashMap<u64, Netns>,
+}
+
+/// A tree that is not printed yet.
+struct Growing {
+    steps: Vec<Trace>,
+    heard: Instant,
+    ended: bool,
+}
+
+impl<W: Write> TraceTree<W> {
+    /// `writer` should be buffered. `linger`: how long a packet may be silent
+    /// before it is printed; zero: every step is printed as it comes.
+    pub fn new(writer: W, options: TextOptions, linger: Duration) -> Self {
+        Self { writer, options, linger, packets: BTreeMap::new(), printed: HashMap::new() }
+    }
+
+    fn tree(&mut self, steps: &[Trace], ended: bool) -> io::Result<()> {
+        let Some(first) = steps.first() else { return Ok(()) };
+        let id = first.packet_id;
+        let mut netns = match self.printed.remove(&id) {
+            None => {
+                self.heading(first)?;
+                first.netns.clone()
+            }
+            Some(netns) if self.linger.is_zero() => netns,
+            Some(netns) => {
+                let time = self.options.clock.time(first.time_ns);
+                let time = paint(self.options.color, Tone::Faint, time);
+                writeln!(self.writer, "{time}  packet {id} goes on")?;
+                netns
+            }
+        };
+        for step in steps {
+            if self.linger.is_zero() {
+                let time = self.options.clock.time(step.time_ns);
+                write!(self.writer, "{}  {id}", paint(self.options.color, Tone::Faint, time))?;
+            }
+            line(&mut self.writer, &self.options, step, &netns)?;
+            netns = netns_after(step, netns);
+        }
+        if !ended {
+            self.printed.insert(id, netns);
+        }
+        Ok(())
+    }
+
+    /// Which packet, where, its headers as it was first seen.
+    fn heading(&mut self, first: &Trace) -> io::Result<()> {
+        let time = self.options.clock.time(first.time_ns);
+        let time = paint(self.options.color, Tone::Faint, time);
+        write!(self.writer, "{time}  packet {}", first.packet_id)?;
+        let netns = packet_text::netns(&first.netns, self.options.own_netns);
+        if !netns.is_empty() {
+            write!(self.writer, "  {netns}")?;
+        }
+        if let Some(parent) = first.parent {
+            write!(self.writer, "  copy of packet {parent}")?;
+        }
+        if let Step::Enter(enter) = &first.step {
+            write!(self.writer, "  {}", packet_text::Headers(&enter.packet))?;
+        }
+        writeln!(self.writer)
+    }
+
+    fn print(&mut self, ripe: impl Fn(&Growing) -> bool) -> io::Result<()> {
+        let ids: Vec<u64> =
+            self.packets.iter().filter(|(_, p)| ripe(p)).map(|(id, _)| *id).collect();
+        for id in ids {
+            if let Some(packet) = self.packets.remove(&id) {
+                self.tree(&packet.steps, packet.ended)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, trace: &Trace) -> io::Result<()> {
+        if self.linger.is_zero() {
+            return self.tree(std::slice::from_ref(trace), trace.step.ends());
+        }
+        let packet = self.packets.entry(trace.packet_id).or_insert_with(|| Growing {
+            steps: Vec::new(),
+            heard: Instant::now(),
+            ended: false,
+        });
+        packet.heard = Instant::now();
+        packet.ended |= trace.step.ends();
+        packet.steps.push(trace.clone());
+        if packet.steps.len() >= MOST_STEPS {
+            let full = |p: &Growing| p.steps.len() >= MOST_STEPS;
+            return self.print(full);
+        }
+        Ok(())
+    }
+
+    fn aside(&mut self, text: &str) -> io::Result<()> {
+        let text = format!("-- {text}");
+        writeln!(self.writer, "{}", paint(self.options.color, Tone::Warning, text))
+    }
+}
+
+impl<W: Write> Sink for TraceTree<W> {
+    fn event(&mut self, event: &Event) -> io::Result<()> {
+        match event {
+            Event::Trace(trace) => self.step(trace),
+            Event::Lost(lost) => self.aside(&loss(lost)),
+            Event::Notice(notice) => self.aside(&escape(&notice.text)),
+            Event::Drop(_) => Ok(()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let linger = self.linger;
+        // what ended in the same breath (a stolen packet's verdict) belongs to it
+        let settled = linger.min(Duration::from_millis(100));
+        self.print(|p| p.heard.elapsed() >= if p.ended { settled } else { linger })?;
+        self.writer.flush()
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        self.print(|_| true)?;
+        self.writer.flush()
+    }
+}
