@@ -21,8 +21,8 @@ pub use packet::{
 };
 
 pub use trace::{
-    ChainEnd, Cloned, Delivered, Dropped, Ended, Enter, Missing, Sent, Step, Trace, TracePolicy,
-    TraceRule, Verdict,
+    ChainEnd, Cloned, Delivered, Dropped, Ended, Enter, Missing, NoMatch, RuleText, Sent, Step,
+    Trace, TracePolicy, TraceRule, Verdict,
 };
 
 use serde::{Deserialize, Serialize};

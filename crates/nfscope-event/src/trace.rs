@@ -38,6 +38,8 @@ pub enum Step {
     Enter(Box<Enter>),
     /// A rule matched.
     Rule(Box<TraceRule>),
+    /// A rule did not match.
+    NoMatch(Box<NoMatch>),
     /// The end of a chain was reached.
     End(ChainEnd),
     /// The policy of a base chain applied.
@@ -152,6 +154,48 @@ impl Verdict {
     }
 }
 
+/// A rule in words.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleText {
+    /// The rule as `nft list ruleset` prints it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// Why `rule` is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text_unknown: Option<String>,
+    /// The rule as its owner wrote it for iptables-nft: `-A INPUT …`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iptables: Option<String>,
+    /// The rule's comment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+}
+
+/// A rule did not match.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NoMatch {
+    /// Which passage.
+    pub traversal: u32,
+    /// How many jumps deep the rule's chain is.
+    pub depth: u32,
+    /// Where the rule stands.
+    #[serde(flatten)]
+    pub place: ChainRef,
+    /// The rule's handle.
+    pub handle: u64,
+    /// What it says.
+    #[serde(flatten)]
+    pub text: RuleText,
+    /// Number of the expression that failed, from 0, as `nft --debug=netlink`
+    /// lists them. Unknown where it stands far behind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expression: Option<u32>,
+    /// nftables' registers at that moment (`struct nft_regs`, 80 bytes in
+    /// hexadecimal, as they lie in memory).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registers: Option<String>,
+}
+
 /// A rule matched.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TraceRule {
@@ -172,18 +216,9 @@ pub struct TraceRule {
     /// Number of the queue.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue: Option<u16>,
-    /// The rule as `nft list ruleset` prints it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rule: Option<String>,
-    /// Why `rule` is missing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub text_unknown: Option<String>,
-    /// The rule as its owner wrote it for iptables-nft: `-A INPUT …`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub iptables: Option<String>,
-    /// The rule's comment.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub comment: Option<String>,
+    /// What it says.
+    #[serde(flatten)]
+    pub text: RuleText,
     /// For a verdict map: the element that hit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub element: Option<String>,

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use nfscope_event::{
     Arp, Backend, Cause, ChainEnd, ChainRef, Cloned, Delivered, Device, Drop, Dropped, Ended,
     Enter, Event, Family, Freed, Icmp, Ip, KernelDrop, Link, LossPlace, Lost, Missing, Netns,
-    NftPolicy, NftRule, NftVerdict, Notice, Packet, Ports, Process, Sent, Step, Tcp, Trace,
-    TracePolicy, TraceRule, Transport, Verdict, Vlan,
+    NftPolicy, NftRule, NftVerdict, NoMatch, Notice, Packet, Ports, Process, RuleText, Sent, Step,
+    Tcp, Trace, TracePolicy, TraceRule, Transport, Verdict, Vlan,
 };
 use serde_json::Value;
 
@@ -173,6 +173,12 @@ fn drop_of(cause: Cause, packet: Packet, full: bool, backend: Backend) -> Event 
 fn steps() -> Vec<Step> {
     let device = || Device { index: 2, name: "eth0".into() };
     let process = || Some(Process { pid: 1, command: "nc".into() });
+    let rule_text = RuleText {
+        rule: text("tcp dport 10000 drop"),
+        text_unknown: text("gone"),
+        iptables: text("-A INPUT -j DROP"),
+        comment: text("no"),
+    };
     let rule = TraceRule {
         traversal: 1,
         depth: 2,
@@ -181,17 +187,19 @@ fn steps() -> Vec<Step> {
         verdict: Verdict::Drop,
         target: text("services"),
         queue: Some(u16::MAX),
-        rule: text("tcp dport 10000 drop"),
-        text_unknown: text("gone"),
-        iptables: text("-A INPUT -j DROP"),
-        comment: text("no"),
+        text: rule_text.clone(),
         element: text("10000 : drop"),
         sent: text("tcp reset"),
         elapsed_ns: Some(u64::MAX),
     };
     let verdicts = [-1, -3, -4, -5, 0, 1, 2, 3, i32::MIN].map(Verdict::from_code);
     let rules = verdicts.into_iter().map(|verdict| {
-        Step::Rule(Box::new(TraceRule { verdict, target: None, rule: None, ..rule.clone() }))
+        Step::Rule(Box::new(TraceRule {
+            verdict,
+            target: None,
+            text: RuleText::default(),
+            ..rule.clone()
+        }))
     });
     let kernel = KernelDrop {
         reason: text("NO_SOCKET"),
@@ -212,6 +220,15 @@ fn steps() -> Vec<Step> {
             process: process(),
         })),
         Step::Rule(Box::new(rule.clone())),
+        Step::NoMatch(Box::new(NoMatch {
+            traversal: 1,
+            depth: 2,
+            place: place(),
+            handle: 7,
+            text: rule_text,
+            expression: Some(3),
+            registers: text("00ff"),
+        })),
         Step::End(ChainEnd { traversal: 1, depth: 1, place: place() }),
         Step::Policy(TracePolicy {
             traversal: 1,

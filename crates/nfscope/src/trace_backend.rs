@@ -6,6 +6,8 @@ use nfscope_collect::CollectError;
 use nfscope_collect::nft::{Scratch, nft_offsets, trace_arguments};
 use nfscope_collect::trace::{TraceCollector, TraceLosses, TraceOptions, TraceRecord, TraceSetup};
 use nfscope_event::Backend;
+use nfscope_kernel::layout::NftLayout;
+use nfscope_kernel::locate::nft::NftPoints;
 use nfscope_ruleset::netlink::scratch::Table;
 
 use crate::cli::TraceBackendChoice;
@@ -14,6 +16,8 @@ use crate::machine::Machine;
 /// A running collector and what it needs to stay alive.
 pub struct StartedTrace {
     collector: TraceCollector,
+    /// Sentences for the user: why a better backend was not used.
+    pub notices: Vec<String>,
     /// Keeps the trace key on.
     _key: Option<Table>,
     _scratch: Scratch,
@@ -50,32 +54,92 @@ pub fn start(
     choice: TraceBackendChoice,
     machine: &Machine,
 ) -> Result<StartedTrace, CollectError> {
+    let backend = match choice {
+        TraceBackendChoice::TraceHook => "trace_hook",
+        TraceBackendChoice::Points | TraceBackendChoice::Auto => "points",
+    };
+    let layout = machine
+        .layout
+        .as_ref()
+        .map_err(|reason| CollectError::Backend { backend, reason: reason.clone() })?;
+    let start = Start { options, machine, layout };
     match choice {
-        TraceBackendChoice::Auto | TraceBackendChoice::TraceHook => trace_hook(options, machine),
+        TraceBackendChoice::Points => start.points(),
+        TraceBackendChoice::TraceHook => start.trace_hook(),
+        TraceBackendChoice::Auto => start.points().or_else(|points| {
+            let mut started = start.trace_hook()?;
+            started.notices.push(points.to_string());
+            Ok(started)
+        }),
     }
 }
 
-fn trace_hook(options: &TraceOptions, machine: &Machine) -> Result<StartedTrace, CollectError> {
-    let refuse = |reason: String| CollectError::Backend { backend: "trace_hook", reason };
-    let layout = machine.layout.as_ref().map_err(|e| refuse(e.clone()))?;
-    let arguments = trace_arguments(layout, &machine.btf).ok_or_else(|| {
-        refuse("this kernel has no function __nft_trace_packet that nfscope understands".into())
-    })?;
-    let offsets = nft_offsets(layout, &machine.btf);
-    let with = |fentry| {
-        let has_function = |name: &str| machine.btf.func_params(name).is_some();
-        let setup = TraceSetup::trace_hook(offsets, arguments, fentry, has_function);
-        run(options, &setup)
-    };
-    // fentry is cheaper; kernels without types for modules have only kprobes
-    with(true).or_else(|fentry| {
-        with(false).map_err(|kprobe| refuse(format!("by fentry: {fentry}; by kprobe: {kprobe}")))
-    })
+struct Start<'a> {
+    options: &'a TraceOptions,
+    machine: &'a Machine,
+    layout: &'a NftLayout,
 }
 
-fn run(options: &TraceOptions, setup: &TraceSetup) -> Result<StartedTrace, CollectError> {
-    let scratch = Scratch::new()?;
-    let key = if setup.trace_key { Some(scratch.trace_key()?) } else { None };
-    let collector = TraceCollector::start(options, setup, &scratch)?;
-    Ok(StartedTrace { collector, _key: key, _scratch: scratch })
+impl Start<'_> {
+    fn points(&self) -> Result<StartedTrace, CollectError> {
+        let refuse = |reason: String| CollectError::Backend { backend: "points", reason };
+        let located = self.machine.locate(self.layout).map_err(refuse)?;
+        let offsets = nft_offsets(self.layout, &self.machine.btf);
+        let setup =
+            |fentry| TraceSetup::points(offsets, &located.points, fentry, |f| self.has_function(f));
+        self.either(refuse, |fentry| {
+            self.run(setup(fentry).map_err(refuse)?, Some(&located.points))
+        })
+    }
+
+    fn trace_hook(&self) -> Result<StartedTrace, CollectError> {
+        let refuse = |reason: String| CollectError::Backend { backend: "trace_hook", reason };
+        let arguments = trace_arguments(self.layout, &self.machine.btf).ok_or_else(|| {
+            refuse("this kernel has no function __nft_trace_packet that nfscope understands".into())
+        })?;
+        let offsets = nft_offsets(self.layout, &self.machine.btf);
+        // rules that do not match are told by a probe point only
+        let points = match self.options.misses {
+            Some(_) => Some(self.machine.locate(self.layout).map_err(refuse)?.points),
+            None => None,
+        };
+        self.either(refuse, |fentry| {
+            let has = |f: &str| self.has_function(f);
+            self.run(TraceSetup::trace_hook(offsets, arguments, fentry, has), points.as_ref())
+        })
+    }
+
+    /// By fentry, which is cheaper; kernels without types for modules have
+    /// only kprobes.
+    fn either(
+        &self,
+        refuse: impl Fn(String) -> CollectError,
+        run: impl Fn(bool) -> Result<StartedTrace, CollectError>,
+    ) -> Result<StartedTrace, CollectError> {
+        run(true).or_else(|fentry| {
+            run(false).map_err(|kprobe| refuse(format!("by fentry: {fentry}; by kprobe: {kprobe}")))
+        })
+    }
+
+    fn run(
+        &self,
+        setup: TraceSetup,
+        points: Option<&NftPoints>,
+    ) -> Result<StartedTrace, CollectError> {
+        let setup = match (self.options.misses, points) {
+            (Some(_), Some(points)) => setup.with_misses(points).map_err(|why| {
+                let reason = format!("rules that do not match cannot be told here: {why}");
+                CollectError::Backend { backend: "points", reason }
+            })?,
+            _ => setup,
+        };
+        let scratch = Scratch::new()?;
+        let key = if setup.trace_key { Some(scratch.trace_key()?) } else { None };
+        let collector = TraceCollector::start(self.options, &setup, &scratch)?;
+        Ok(StartedTrace { collector, notices: Vec::new(), _key: key, _scratch: scratch })
+    }
+
+    fn has_function(&self, name: &str) -> bool {
+        self.machine.btf.func_params(name).is_some()
+    }
 }

@@ -39,6 +39,9 @@ struct nft_layout {
 	u32 trace_pkt; /* nft_traceinfo.pkt, where it has one */
 	u32 rule_is_last; /* bit of the word at rule_word: the marker behind a chain's rules */
 	u32 verdict_chain; /* nft_verdict.chain: where a jump or goto leads */
+	u32 rule_data; /* where a rule's expressions begin */
+	u32 expr_ops; /* nft_expr.ops */
+	u32 ops_size; /* nft_expr_ops.size: bytes of the expression */
 };
 
 /* Where the values are at one kind of probe point. */

@@ -6,7 +6,7 @@ use crate::nft::PointValues;
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NftOffsets {
     /// The fields in the order of `bpf/nft.h`.
-    pub fields: [u32; 25],
+    pub fields: [u32; 28],
 }
 
 /// Positions of `__nft_trace_packet`'s arguments; -1: not there.
@@ -74,7 +74,7 @@ pub struct Config {
 impl Config {
     /// The bytes of `struct config`.
     pub fn bytes(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(376);
+        let mut out = Vec::with_capacity(392);
         out.extend_from_slice(&self.only_device.unwrap_or_default());
         let mut word = |v: u32| out.extend_from_slice(&v.to_ne_bytes());
         self.nft.fields.into_iter().for_each(&mut word);

@@ -43,6 +43,9 @@ pub fn nft_offsets(l: &NftLayout, btf: &Btf) -> NftOffsets {
             or_absent(trace_pkt),
             or_absent(l.rule.is_last.map(|b| b.shift)),
             l.verdict.regs_verdict + l.verdict.chain,
+            l.rule.data,
+            l.expr.ops,
+            l.expr.ops_size,
         ],
     }
 }

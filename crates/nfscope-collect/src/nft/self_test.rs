@@ -38,6 +38,8 @@ pub struct Trial {
     pub handle: u64,
     /// A rule jumps to another chain before.
     pub jumps: bool,
+    /// Handles of the rules that do not match, in order.
+    pub missed: Vec<u64>,
 }
 
 /// The trial ruleset, in place.
@@ -63,11 +65,13 @@ impl SelfTest {
         let base = self.table.handles(BASE);
         let sub = self.table.handles(SUB);
         let handle = |list: &[u64], n: usize| list.get(n).copied().unwrap_or(0);
+        let missed = |n: usize| base.iter().take(n).copied().collect();
+        let trial = |port, note, handle, jumps, missed| Trial { port, note, handle, jumps, missed };
         vec![
-            Trial { port: DROPPED, note: Note::Rule, handle: handle(base, 0), jumps: false },
-            Trial { port: ACCEPTED, note: Note::None, handle: 0, jumps: false },
-            Trial { port: JUMPED, note: Note::Rule, handle: handle(sub, 0), jumps: true },
-            Trial { port: POLICY, note: Note::Policy, handle: 0, jumps: false },
+            trial(DROPPED, Note::Rule, handle(base, 0), false, missed(0)),
+            trial(ACCEPTED, Note::None, 0, false, missed(1)),
+            trial(JUMPED, Note::Rule, handle(sub, 0), true, missed(2)),
+            trial(POLICY, Note::Policy, 0, false, missed(4)),
         ]
     }
 

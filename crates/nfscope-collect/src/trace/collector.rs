@@ -18,6 +18,11 @@ const OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/trace.bpf.o"));
 const TRIAL_PATIENCE: Duration = Duration::from_secs(2);
 /// The ring of the self-test, in bytes.
 const TRIAL_RING: u32 = 1 << 16;
+/// Bytes of a line of the table of packets up to `batch` (`struct tracked`),
+/// which only rules that do not match need.
+const TRACKED: u32 = 64;
+/// Lines of that table, when they are long.
+const LONG_LINES: u32 = 2048;
 
 /// Which packets, and what of them.
 #[derive(Debug, Clone)]
@@ -28,6 +33,8 @@ pub struct TraceOptions {
     pub netns: Option<u32>,
     /// Only packets with this device at a hook, in or out.
     pub device: Option<String>,
+    /// Tell the rules that do not match; `true`: with nftables' registers.
+    pub misses: Option<bool>,
     /// A packet once selected stays selected, its copies too.
     pub follow: bool,
     /// Whether `skb:kfree_skb` has a reason argument.
@@ -88,7 +95,7 @@ impl TraceCollector {
             }
             Err(e) => return Err(e),
         };
-        running.try_out(scratch)?;
+        running.try_out(scratch, options.misses.is_some())?;
         drop(running);
         Self::run(options, setup, context)
     }
@@ -131,7 +138,7 @@ impl TraceCollector {
         Ok(TraceLosses { ring, nested: nested + skipped, packets, entries })
     }
 
-    fn try_out(&mut self, scratch: &Scratch) -> Result<(), CollectError> {
+    fn try_out(&mut self, scratch: &Scratch, misses: bool) -> Result<(), CollectError> {
         let backend = self.backend.as_str();
         let test = SelfTest::prepare(scratch)?;
         let trials = test.trials();
@@ -141,7 +148,7 @@ impl TraceCollector {
         while !self_test::complete(&trials, &records) && Instant::now() < deadline {
             records.extend(self.poll(Duration::from_millis(20))?);
         }
-        let verdict = self_test::judge(&trials, &records);
+        let verdict = self_test::judge(&trials, &records, misses);
         test.remove();
         verdict.map_err(|why| CollectError::Backend {
             backend,
@@ -159,6 +166,8 @@ fn load(
         only_device: options.device.as_deref().map(object::device_name),
         nft: setup.nft,
         trace: setup.trace,
+        points: setup.points.clone(),
+        misses: options.misses,
         only_netns: options.netns,
         filter: options.filter.as_ref().map(|f| (f.bytes_needed, f.needs_link, f.wants_vlan_tag)),
         snap_bytes: options.snap_bytes,
@@ -172,10 +181,15 @@ fn load(
     for mut map in open.maps_mut() {
         if map.name() == "ring" {
             map.set_max_entries(options.ring_bytes).map_err(CollectError::load)?;
+        } else if map.name() == "packets" {
+            match options.misses {
+                Some(_) => map.set_max_entries(LONG_LINES).map_err(CollectError::load)?,
+                None => map.set_value_size(TRACKED).map_err(CollectError::load)?,
+            }
         }
     }
-    for (program, function) in setup.fentries() {
-        for mut p in open.progs_mut().filter(|p| p.name() == program) {
+    for (program, function) in &setup.fentries {
+        for mut p in open.progs_mut().filter(|p| p.name() == *program) {
             p.set_attach_target(0, Some(function.to_string())).map_err(CollectError::load)?;
         }
     }
@@ -184,7 +198,7 @@ fn load(
 
 fn attach(object: &Object, setup: &TraceSetup) -> Result<Vec<Link>, CollectError> {
     let mut links = Vec::new();
-    let fentries = setup.fentries().into_iter().map(|(program, _)| program);
+    let fentries = setup.fentries.iter().map(|(program, _)| *program);
     for program in setup.elsewhere().chain(fentries) {
         links.push(object::with_program(object, program, |p| {
             p.attach_trace().map_err(|e| CollectError::Attach {
@@ -193,9 +207,9 @@ fn attach(object: &Object, setup: &TraceSetup) -> Result<Vec<Link>, CollectError
             })
         })?);
     }
-    for (program, function, offset) in setup.kprobes() {
+    for (program, function, offset) in &setup.kprobes {
         links.push(object::with_program(object, program, |p| {
-            raw::attach_kprobe(p, function, offset)
+            raw::attach_kprobe(p, function, *offset)
         })?);
     }
     Ok(links)

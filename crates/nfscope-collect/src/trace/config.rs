@@ -1,5 +1,6 @@
 //! The programs' settings, as `struct config` of `trace.h` lays them out.
 
+use super::programs::Points;
 use crate::drop::{NftOffsets, TraceArguments};
 
 /// `struct config`: constant once the programs are loaded.
@@ -11,6 +12,10 @@ pub struct Config {
     pub nft: NftOffsets,
     /// Arguments of the trace hook.
     pub trace: TraceArguments,
+    /// Values at the probe points.
+    pub points: Points,
+    /// Tell the rules that do not match; `true`: with nftables' registers.
+    pub misses: Option<bool>,
     /// Only this namespace.
     pub only_netns: Option<u32>,
     /// A filter is in the program: bytes it looks at, whether it looks at MAC
@@ -31,7 +36,7 @@ pub struct Config {
 impl Config {
     /// The bytes of `struct config`.
     pub fn bytes(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(192);
+        let mut out = Vec::with_capacity(320);
         out.extend_from_slice(&self.only_device.unwrap_or_default());
         let mut word = |v: u32| out.extend_from_slice(&v.to_ne_bytes());
         self.nft.fields.into_iter().for_each(&mut word);
@@ -39,8 +44,15 @@ impl Config {
         for argument in [t.pkt, t.verdict, t.rule, t.info, t.kind] {
             word(argument.cast_unsigned());
         }
+        let p = &self.points;
+        for point in [&p.verdict, &p.matched, &p.missed] {
+            point.words().into_iter().for_each(&mut word);
+        }
+        p.missed_expr.words().into_iter().for_each(&mut word);
         let (filter_bytes, link, tag) = self.filter.unwrap_or_default();
         for v in [
+            u32::from(self.misses.is_some()),
+            u32::from(self.misses == Some(true)),
             self.only_netns.unwrap_or(0),
             u32::from(self.only_device.is_some()),
             u32::from(self.filter.is_some()),

@@ -9,12 +9,15 @@
 #define NFT_CONTINUE -1
 #define NFT_JUMP -3
 #define NFT_GOTO -4
+#define NFT_RETURN -5
 
 /* The traversal is over; with it the packet, if it is gone already. */
 static __always_inline void leave(u64 skb, struct tracked *t)
 {
 	t->pkt = t->outer;
 	t->traversal = t->outer ? t->outer_traversal : t->traversal;
+	t->depth = t->outer_depth;
+	t->chain = t->outer_chain;
 	t->outer = 0;
 	if (t->freed && !t->pkt)
 		forget(skb);
@@ -27,8 +30,7 @@ static __always_inline struct tracked *deciding(u64 pkt, u64 *skb)
 
 	if (!lost.active)
 		return 0;
-	if (bpf_probe_read_kernel(skb, sizeof(*skb), (void *)(pkt + cfg.nft.pkt_skb)))
-		return 0;
+	*skb = peek(pkt + cfg.nft.pkt_skb);
 	t = find(*skb);
 	if (!t || t->pkt == pkt)
 		return t;
@@ -40,18 +42,28 @@ static __always_inline struct tracked *deciding(u64 pkt, u64 *skb)
 	return 0;
 }
 
+/* Takes a record, to be given back by lowering the depth. */
+static __always_inline struct decision *decision(struct cpu_scratch *c, struct tracked *t)
+{
+	u64 level = c->depth;
+
+	if (level >= NEST_DEPTH) {
+		t->sequence++;
+		__sync_fetch_and_add(&lost.nested, 1);
+		return 0;
+	}
+	c->depth++;
+	return &c->level[level].decision;
+}
+
 /* `verdict`: struct nft_verdict, the first member of struct nft_regs. */
 static __always_inline void rule_decided(struct decision *d, u64 skb, struct tracked *t, u64 rule,
 					 u64 verdict, bool returns)
 {
-	u64 word = 0, chain = 0, name = 0, size = sizeof(*d);
+	u64 word = rule ? peek(rule + cfg.nft.rule_word) : 0, size = sizeof(*d), chain;
+	s32 code = peek(verdict);
 	bool last = false;
-	s32 code = 0;
 
-	if (bpf_probe_read_kernel(&code, sizeof(code), (void *)verdict))
-		return;
-	if (rule)
-		bpf_probe_read_kernel(&word, sizeof(word), (void *)(rule + cfg.nft.rule_word));
 	if (cfg.nft.rule_is_last < 64)
 		last = word >> (cfg.nft.rule_is_last & 63) & 1;
 	head(&d->head, RECORD_DECISION, skb, t);
@@ -66,9 +78,9 @@ static __always_inline void rule_decided(struct decision *d, u64 skb, struct tra
 		bpf_probe_read_kernel(d->data, sizeof(d->data), (void *)verdict);
 	}
 	if (code == NFT_JUMP || code == NFT_GOTO) {
-		bpf_probe_read_kernel(&chain, 8, (void *)(verdict + cfg.nft.verdict_chain));
-		bpf_probe_read_kernel(&name, 8, (void *)(chain + cfg.nft.chain_name));
-		bpf_probe_read_kernel_str(d->target, NAME_SIZE, (void *)name);
+		chain = peek(verdict + cfg.nft.verdict_chain);
+		bpf_probe_read_kernel_str(d->target, NAME_SIZE,
+					  (void *)peek(chain + cfg.nft.chain_name));
 	}
 	send(d, size);
 	/* nft's own codes are negative: the chain goes on */
@@ -78,9 +90,9 @@ static __always_inline void rule_decided(struct decision *d, u64 skb, struct tra
 
 static __always_inline void policy_decided(struct decision *d, u64 skb, struct tracked *t, u64 base)
 {
-	u8 policy = 0;
+	u64 at = base + cfg.nft.base_policy;
+	u8 policy = peek(at & ~7ULL) >> (at & 7) * 8;
 
-	bpf_probe_read_kernel(&policy, 1, (void *)(base + cfg.nft.base_policy));
 	head(&d->head, RECORD_DECISION, skb, t);
 	d->rule = 0;
 	d->code = policy;
@@ -97,39 +109,36 @@ static __always_inline void policy_decided(struct decision *d, u64 skb, struct t
  */
 static __always_inline void traced(const u64 *arg)
 {
-	u64 info = arg[cfg.trace.info & 7], rule = 0, pkt = 0, verdict = 0, base = 0, skb = 0, level;
+	u64 info = arg[cfg.trace.info & 7], rule = 0, pkt = 0, verdict = 0, base = 0, skb = 0;
 	u32 type = arg[cfg.trace.type & 7];
 	struct cpu_scratch *c;
+	struct decision *d;
 	struct tracked *t;
 
 	if (cfg.trace.pkt >= 0)
 		pkt = arg[cfg.trace.pkt & 7];
 	else
-		bpf_probe_read_kernel(&pkt, 8, (void *)(info + cfg.nft.trace_pkt));
+		pkt = peek(info + cfg.nft.trace_pkt);
 	t = deciding(pkt, &skb);
 	c = t ? scratch_of_cpu() : 0;
 	if (!t || !c)
 		return;
-	level = c->depth++;
-	if (level >= NEST_DEPTH) {
-		t->sequence++;
-		__sync_fetch_and_add(&lost.nested, 1);
-		c->depth--;
+	d = decision(c, t);
+	if (!d)
 		return;
-	}
 	if (type == NFT_TRACETYPE_POLICY) {
-		bpf_probe_read_kernel(&base, 8, (void *)(info + cfg.nft.trace_base));
-		policy_decided(&c->level[level].decision, skb, t, base);
+		base = peek(info + cfg.nft.trace_base);
+		policy_decided(d, skb, t, base);
 	} else {
 		if (cfg.trace.verdict >= 0)
 			verdict = arg[cfg.trace.verdict & 7];
 		else
-			bpf_probe_read_kernel(&verdict, 8, (void *)(info + cfg.nft.trace_verdict));
+			verdict = peek(info + cfg.nft.trace_verdict);
 		if (cfg.trace.rule >= 0)
 			rule = arg[cfg.trace.rule & 7];
 		else
-			bpf_probe_read_kernel(&rule, 8, (void *)(info + cfg.nft.trace_rule));
-		rule_decided(&c->level[level].decision, skb, t, rule, verdict,
+			rule = peek(info + cfg.nft.trace_rule);
+		rule_decided(d, skb, t, rule, verdict,
 			     type != NFT_TRACETYPE_RULE);
 	}
 	c->depth--;

@@ -156,7 +156,7 @@ static __always_inline void cloned(u64 skb, u64 clone)
 	if (!t || !clone || !cfg.follow)
 		return;
 	c = scratch_of_cpu();
-	twin = c ? select(clone, bpf_ktime_get_ns()) : 0;
+	twin = c ? select(clone, &c->level[0].blank) : 0;
 	/* the table may have been changed in between */
 	t = twin ? find(skb) : 0;
 	f = t ? fate(c, skb, t, FATE_CLONED) : 0;

@@ -9,4 +9,4 @@ mod self_test;
 
 pub use collector::{TraceCollector, TraceLosses, TraceOptions};
 pub use programs::TraceSetup;
-pub use record::{Decision, DecisionKind, Entry, Fate, FateKind, Head, Record, TraceRecord};
+pub use record::{Decision, DecisionKind, Entry, Fate, FateKind, Head, Miss, Record, TraceRecord};

@@ -60,6 +60,21 @@ pub struct Decision {
     pub registers: Option<[u32; 20]>,
 }
 
+/// A rule that did not match.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Miss {
+    /// The rule's handle.
+    pub rule: u64,
+    /// Where the expression that failed begins in the rule's expressions, in
+    /// bytes.
+    pub expr_offset: u32,
+    /// Its number, from 0; none if it stands too far behind.
+    pub expr_index: Option<u32>,
+    /// nftables' registers (`struct nft_regs`) at that moment, if they are
+    /// asked for.
+    pub registers: Option<[u32; 20]>,
+}
+
 /// What became of a packet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FateKind {
@@ -117,6 +132,9 @@ pub enum Record {
     Decision(Decision),
     /// What became of it.
     Fate(Fate),
+    /// Rules that did not match, in order; the head's sequence is the first's,
+    /// each has one of its own.
+    Misses(Vec<Miss>),
 }
 
 /// A record.
@@ -131,6 +149,9 @@ pub struct TraceRecord {
 const ENTRY: u32 = 1;
 const DECISION: u32 = 2;
 const FATE: u32 = 3;
+const MISSES: u32 = 4;
+/// Bytes of a [`Miss`] without its registers.
+const MISS_SHORT: usize = 16;
 const CALLERS: usize = 8;
 
 impl TraceRecord {
@@ -150,6 +171,7 @@ impl TraceRecord {
             ENTRY => Record::Entry(Box::new(entry(&mut r)?)),
             DECISION => Record::Decision(decision(&mut r)?),
             FATE => Record::Fate(fate(&mut r)?),
+            MISSES => Record::Misses(misses(&mut r)?),
             _ => return None,
         };
         Some(Self { head, what })
@@ -174,9 +196,34 @@ fn decision(r: &mut Reader<'_>) -> Option<Decision> {
         _ => return None,
     };
     let target = r.name(NAME_SIZE).filter(|name| !name.is_empty());
-    let mut registers = [0; 20];
-    let all = registers.iter_mut().all(|register| r.u32().map(|value| *register = value).is_some());
-    Some(Decision { kind, rule, code, target, registers: all.then_some(registers) })
+    Some(Decision { kind, rule, code, target, registers: registers(r) })
+}
+
+/// `struct nft_regs`, if it is there.
+fn registers(r: &mut Reader<'_>) -> Option<[u32; 20]> {
+    let mut all = [0; 20];
+    for register in &mut all {
+        *register = r.u32()?;
+    }
+    Some(all)
+}
+
+fn misses(r: &mut Reader<'_>) -> Option<Vec<Miss>> {
+    let count = usize::try_from(r.u32()?).ok()?;
+    r.u32()?;
+    if count == 0 || count * MISS_SHORT > r.0.len() {
+        return None;
+    }
+    let long = r.0.len() > count * MISS_SHORT;
+    let miss = |r: &mut Reader<'_>| {
+        Some(Miss {
+            rule: r.u64()?,
+            expr_offset: r.u32()?,
+            expr_index: Some(r.u32()?).filter(|index| *index != u32::MAX),
+            registers: if long { Some(registers(r)?) } else { None },
+        })
+    };
+    (0..count).map(|_| miss(r)).collect()
 }
 
 fn fate(r: &mut Reader<'_>) -> Option<Fate> {

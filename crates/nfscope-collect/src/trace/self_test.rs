@@ -13,25 +13,36 @@ const NFT_JUMP: i32 = -3;
 /// The chain that one of the rules jumps to.
 const SUB: &str = "sub";
 
-/// The decisions of rules and policies about each packet that entered a base
-/// chain, by its UDP destination port.
-fn ways(records: &[TraceRecord]) -> BTreeMap<u16, Vec<&Decision>> {
+/// What was told of a packet.
+#[derive(Debug, Default)]
+struct Way<'a> {
+    /// Decisions of rules and policies.
+    decisions: Vec<&'a Decision>,
+    /// Handles of the rules that did not match.
+    missed: Vec<u64>,
+}
+
+/// The ways of the packets that entered a base chain, by their UDP destination
+/// port.
+fn ways(records: &[TraceRecord]) -> BTreeMap<u16, Way<'_>> {
     let mut ports = BTreeMap::new();
-    let mut ways: BTreeMap<u16, Vec<&Decision>> = BTreeMap::new();
+    let mut ways: BTreeMap<u16, Way<'_>> = BTreeMap::new();
     for record in records {
         let packet = (record.head.skb, record.head.start);
+        if let Record::Entry(entry) = &record.what
+            && let Some(port) = udp_port(&entry.packet.frame)
+        {
+            ports.insert(packet, port);
+        }
+        let Some(way) = ports.get(&packet).map(|port| ways.entry(*port).or_default()) else {
+            continue;
+        };
         match &record.what {
-            Record::Entry(entry) => {
-                if let Some(port) = udp_port(&entry.packet.frame) {
-                    ports.insert(packet, port);
-                }
-            }
             Record::Decision(decision) if decision.kind != DecisionKind::End => {
-                if let Some(port) = ports.get(&packet) {
-                    ways.entry(*port).or_default().push(decision);
-                }
+                way.decisions.push(decision);
             }
-            Record::Decision(_) | Record::Fate(_) => {}
+            Record::Misses(misses) => way.missed.extend(misses.iter().map(|miss| miss.rule)),
+            Record::Entry(_) | Record::Decision(_) | Record::Fate(_) => {}
         }
     }
     ways
@@ -40,19 +51,18 @@ fn ways(records: &[TraceRecord]) -> BTreeMap<u16, Vec<&Decision>> {
 /// Whether every packet has met its last decision.
 pub fn complete(trials: &[Trial], records: &[TraceRecord]) -> bool {
     let ways = ways(records);
-    let ended = |way: &Vec<&Decision>| way.last().is_some_and(|d| d.code >= 0);
+    let ended = |way: &Way<'_>| way.decisions.last().is_some_and(|d| d.code >= 0);
     trials.iter().all(|trial| ways.get(&trial.port).is_some_and(ended))
 }
 
-/// What is wrong with the records, if anything.
-pub fn judge(trials: &[Trial], records: &[TraceRecord]) -> Result<(), String> {
+/// What is wrong with the records, if anything. `misses`: rules that do not
+/// match are told.
+pub fn judge(trials: &[Trial], records: &[TraceRecord], misses: bool) -> Result<(), String> {
     let ways = ways(records);
     for trial in trials {
-        let way = ways.get(&trial.port).map(Vec::as_slice).unwrap_or_default();
-        let (last, before) = match way {
-            [before @ .., last] => (last, before),
-            [] => return Err(format!("the packet to port {} was not seen", trial.port)),
-        };
+        let unseen = || format!("the packet to port {} was not seen", trial.port);
+        let way = ways.get(&trial.port).ok_or_else(unseen)?;
+        let (last, before) = way.decisions.split_last().ok_or_else(unseen)?;
         let right = match trial.note {
             Note::None => last.kind == DecisionKind::Rule && last.code == NF_ACCEPT,
             Note::Policy => last.kind == DecisionKind::Policy && last.code == NF_DROP,
@@ -66,8 +76,14 @@ pub fn judge(trials: &[Trial], records: &[TraceRecord]) -> Result<(), String> {
         let jumped = before.len() == usize::from(trial.jumps);
         if !(right && jumps && jumped) {
             return Err(format!(
-                "the packet to port {} was said to go another way than it went: {way:?}",
-                trial.port
+                "the packet to port {} was said to go another way than it went: {:?}",
+                trial.port, way.decisions
+            ));
+        }
+        if misses && way.missed != trial.missed {
+            return Err(format!(
+                "of the packet to port {} rules {:?} were said not to match, not {:?}",
+                trial.port, way.missed, trial.missed
             ));
         }
     }

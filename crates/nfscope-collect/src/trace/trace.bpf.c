@@ -7,18 +7,9 @@
  * All other programs only look there, and nowhere while nothing is selected.
  */
 #include "../bpf/kernel.h"
-#include <bpf/bpf_core_read.h>
-#include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
-/* The programs get bare addresses; 6.2 and later can make typed pointers of
- * them, whose fields cost one instruction. */
-extern void *bpf_rdonly_cast(const void *object, __u32 btf_id) __ksym __weak;
-#define READ(pointer, field)                                        \
-	(bpf_ksym_exists(bpf_rdonly_cast) ? (pointer)->field :      \
-					    BPF_CORE_READ(pointer, field))
-#define READ_BITFIELD(pointer, field) BPF_CORE_READ_BITFIELD_PROBED(pointer, field)
-
+#include "../bpf/peek.h"
 #include "trace.h"
 
 const volatile struct config cfg = {};
@@ -72,20 +63,59 @@ static __always_inline void forget(u64 skb)
 		__sync_fetch_and_add(&lost.active, -1);
 }
 
-static __always_inline struct tracked *select(u64 skb, u64 now)
+/* `blank`: an empty line; it is too large for the stack. */
+static __always_inline struct tracked *select(u64 skb, struct tracked *blank)
 {
-	struct tracked new = { .start = now };
+	struct tracked *t;
 
-	if (bpf_map_update_elem(&packets, &skb, &new, 0)) {
+	if (bpf_map_update_elem(&packets, &skb, blank, 0)) {
 		__sync_fetch_and_add(&lost.packets, 1);
 		return 0;
 	}
 	__sync_fetch_and_add(&lost.active, 1);
-	return bpf_map_lookup_elem(&packets, &skb);
+	t = bpf_map_lookup_elem(&packets, &skb);
+	if (t)
+		t->start = bpf_ktime_get_ns();
+	return t;
+}
+
+static __always_inline void send(void *record, u64 size)
+{
+	if (bpf_ringbuf_output(&ring, record, size, 0))
+		__sync_fetch_and_add(&lost.ring, 1);
+}
+
+/*
+ * Bytes of so many rules that did not match. Older verifiers know no bounds
+ * of a product but that with a constant; the empty statement keeps the compiler
+ * from choosing the factor first.
+ */
+static __always_inline u64 misses_size(u64 count)
+{
+	if (cfg.registers) {
+		count *= sizeof(struct miss);
+		asm volatile("" : "+r"(count));
+		return count;
+	}
+	return count * MISS_SHORT;
+}
+
+/* Sends the rules that did not match, before anything else is said of the packet. */
+static __always_inline void flush(struct tracked *t)
+{
+	u64 last;
+
+	if (!cfg.no_match || !t->batch.count)
+		return;
+	/* the mask is for the verifier: there are 1 to BATCH */
+	last = (t->batch.count - 1) & (BATCH - 1);
+	send(&t->batch, __builtin_offsetof(struct batch, rules) + misses_size(last + 1));
+	t->batch.count = 0;
 }
 
 static __always_inline void head(struct record_head *h, u32 type, u64 skb, struct tracked *t)
 {
+	flush(t);
 	h->type = type;
 	h->cpu = bpf_get_smp_processor_id();
 	h->time = bpf_ktime_get_ns();
@@ -93,12 +123,6 @@ static __always_inline void head(struct record_head *h, u32 type, u64 skb, struc
 	h->start = t->start;
 	h->sequence = ++t->sequence;
 	h->traversal = t->pkt ? t->traversal : 0;
-}
-
-static __always_inline void send(void *record, u64 size)
-{
-	if (bpf_ringbuf_output(&ring, record, size, 0))
-		__sync_fetch_and_add(&lost.ring, 1);
 }
 
 /* The device's name, if the user asked for one. */
@@ -145,8 +169,9 @@ static __always_inline u32 netns_of(const u64 *state)
 	return BPF_CORE_READ(net, ns.inum);
 }
 
-static __always_inline void enter(struct sk_buff *skb, u64 pkt, u64 chain, struct entry *e)
+static __always_inline void enter(struct sk_buff *skb, u64 pkt, u64 chain, struct scratch *s)
 {
+	struct entry *e = &s->entry;
 	u64 key = (u64)skb, at = 0, state[STATE_WORDS] = {};
 	bool link = skb_has_link(skb), tag = skb_has_tag(skb);
 	struct tracked *t = find(key);
@@ -159,7 +184,7 @@ static __always_inline void enter(struct sk_buff *skb, u64 pkt, u64 chain, struc
 	}
 	if (!t || !cfg.follow) {
 		if (cfg.only_netns || cfg.only_device) {
-			bpf_probe_read_kernel(&at, 8, (void *)(pkt + cfg.nft.pkt_state));
+			at = peek(pkt + cfg.nft.pkt_state);
 			bpf_probe_read_kernel(state, sizeof(state), (void *)at);
 		}
 		if (cfg.only_netns) {
@@ -173,20 +198,24 @@ static __always_inline void enter(struct sk_buff *skb, u64 pkt, u64 chain, struc
 			return;
 	}
 	if (!at) {
-		bpf_probe_read_kernel(&at, 8, (void *)(pkt + cfg.nft.pkt_state));
+		at = peek(pkt + cfg.nft.pkt_state);
 		bpf_probe_read_kernel(state, sizeof(state), (void *)at);
 	}
 	if (!netns)
 		netns = netns_of(state);
 	if (!t) {
-		t = select(key, bpf_ktime_get_ns());
+		t = select(key, &s->blank);
 		if (!t)
 			return;
 	}
 	/* a rule that sends the packet itself starts a traversal inside of its own */
 	t->outer = t->pkt;
 	t->outer_traversal = t->traversal;
+	t->outer_depth = t->depth;
+	t->outer_chain = t->chain;
 	t->pkt = pkt;
+	t->chain = chain;
+	t->depth = 0;
 	t->traversal++;
 	head(&e->head, RECORD_ENTRY, key, t);
 	e->nft.type = PART_NFT;
@@ -215,10 +244,10 @@ static __always_inline void enter(struct sk_buff *skb, u64 pkt, u64 chain, struc
 static __always_inline void entered(u64 pkt, u64 chain)
 {
 	struct cpu_scratch *c;
-	void *skb = 0;
+	void *skb = (void *)peek(pkt + cfg.nft.pkt_skb);
 	u64 level;
 
-	if (bpf_probe_read_kernel(&skb, sizeof(skb), (void *)(pkt + cfg.nft.pkt_skb)) || !skb)
+	if (!skb)
 		return;
 	c = scratch_of_cpu();
 	if (!c)
@@ -227,7 +256,7 @@ static __always_inline void entered(u64 pkt, u64 chain)
 		skb = bpf_rdonly_cast(skb, bpf_core_type_id_kernel(struct sk_buff));
 	level = c->depth++;
 	if (level < NEST_DEPTH)
-		enter(skb, pkt, chain, &c->level[level].entry);
+		enter(skb, pkt, chain, &c->level[level]);
 	else
 		__sync_fetch_and_add(&lost.nested, 1);
 	c->depth--;
@@ -248,4 +277,5 @@ int chain_kprobe(struct pt_regs *ctx)
 }
 
 #include "decisions.h"
+#include "points.h"
 #include "fates.h"

@@ -16,6 +16,12 @@ struct config {
 	u64 only_device_name[2];
 	struct nft_layout nft;
 	struct trace_arguments trace;
+	struct point_values verdict; /* every verdict of a rule passes here */
+	struct point_values matched; /* every match without a verdict */
+	struct point_values missed; /* every rule that does not match */
+	struct value_at missed_expr; /* the expression that failed, there */
+	u32 no_match; /* tell the rules that do not match */
+	u32 registers; /* with nftables' registers */
 	u32 only_netns; /* namespace inode, 0: all */
 	u32 only_device; /* compare only_device_name */
 	u32 filter_on;
@@ -29,18 +35,11 @@ struct config {
 	u32 context_known; /* the preemption count can be read */
 };
 
-/* A selected packet; found by its skb's address. */
-struct tracked {
-	u64 start; /* when it was first seen */
-	u64 pkt; /* struct nft_pktinfo of the traversal under way; 0: none */
-	u64 outer; /* the same of the traversal from which that one was started */
-	u32 sequence; /* of its last record */
-	u32 traversal; /* number of the traversal under way, from 1 */
-	u32 outer_traversal;
-	u32 freed; /* it is gone; its traversal goes on */
-};
-
-enum record_type { RECORD_ENTRY = 1, RECORD_DECISION = 2, RECORD_FATE = 3 };
+/*
+ * Rules that did not match are many: they are collected, and sent together
+ * before anything else is said of the packet.
+ */
+#define BATCH 16 /* a power of two */
 
 /* Starts each record. */
 struct record_head {
@@ -51,6 +50,50 @@ struct record_head {
 	u64 start; /* tells packets apart that had the same address */
 	u32 sequence; /* of this packet's records, from 1, without a gap */
 	u32 traversal; /* which of the packet's traversals; 0: outside */
+};
+
+/* A rule that did not match; registers only if they are asked for. */
+#define MISS_SHORT 16
+struct miss {
+	u64 rule; /* handle */
+	u32 expr_offset; /* of the expression that failed, in the rule's expressions */
+	u32 expr_index; /* the same, counted; EXPR_UNKNOWN: further behind than is looked */
+	u32 data[REGS_WORDS]; /* struct nft_regs */
+};
+#define EXPR_UNKNOWN 0xffffffff
+
+/* The head's sequence is the first rule's; each has one of its own. */
+struct batch {
+	struct record_head head;
+	u32 count;
+	u32 unused;
+	u8 rules[BATCH * sizeof(struct miss)];
+};
+
+/*
+ * A selected packet; found by its skb's address. The table's lines end before
+ * `batch` where rules that do not match are not asked for.
+ */
+struct tracked {
+	u64 start; /* when it was first seen */
+	u64 pkt; /* struct nft_pktinfo of the traversal under way; 0: none */
+	u64 chain; /* its base chain's struct nft_chain */
+	u64 outer; /* the same of the traversal from which that one was started */
+	u64 outer_chain;
+	u32 sequence; /* of its last record */
+	u32 traversal; /* number of the traversal under way, from 1 */
+	u32 outer_traversal;
+	u32 freed; /* it is gone; its traversal goes on */
+	u32 depth; /* jumps that have not returned */
+	u32 outer_depth;
+	struct batch batch;
+};
+
+enum record_type {
+	RECORD_ENTRY = 1,
+	RECORD_DECISION = 2,
+	RECORD_FATE = 3,
+	RECORD_MISSES = 4,
 };
 
 /* A base chain is entered: [head][nft part][base part][frame]. */
@@ -106,6 +149,7 @@ struct fate {
 };
 
 struct scratch {
+	struct tracked blank; /* never written */
 	struct entry entry;
 	struct decision decision;
 	struct fate fate;

@@ -39,6 +39,14 @@ pub struct TraceArguments {
     #[arg(long)]
     pub no_follow: bool,
 
+    /// List the rules that did not match, too
+    #[arg(long)]
+    pub all: bool,
+
+    /// For each rule that did not match, tell which of its expressions failed
+    #[arg(long)]
+    pub why: bool,
+
     /// End after this many packets
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
@@ -91,6 +99,9 @@ pub enum TraceBackendChoice {
     /// The best one that works here
     #[default]
     Auto,
+    /// Probe points inside nft_do_chain
+    #[value(alias = "points")]
+    Points,
     /// The function __nft_trace_packet, with the kernel's trace key turned on
     #[value(alias = "trace_hook")]
     TraceHook,

@@ -34,6 +34,7 @@ pub fn run(arguments: &TraceArguments) -> Result<(), Failure> {
         filter,
         netns,
         device: arguments.interface.clone(),
+        misses: (arguments.all || arguments.why).then_some(arguments.why),
         follow: !arguments.no_follow,
         has_reason: machine.has_reason,
         has_place: machine.has_place,
@@ -43,12 +44,16 @@ pub fn run(arguments: &TraceArguments) -> Result<(), Failure> {
     let mut started = trace_backend::start(&options, arguments.backend, &machine)?;
     drop(machine);
 
+    let notices = std::mem::take(&mut started.notices);
     let signals = Signals::install()?;
     let resolver = TraceResolver::new(reasons, started.backend(), arguments.numeric);
     // packets are followed into other namespaces
     let only = netns.filter(|_| arguments.no_follow);
     let rules = Rules::new(only, arguments.numeric, true);
     let mut stream = Stream::new(arguments, resolver, rules, std::io::stdout().is_terminal());
+    for notice in notices {
+        stream.notice(notice)?;
+    }
     eprintln!("nfscope: watching packets, {}; Ctrl-C ends", started.describe());
 
     let begin = Instant::now();

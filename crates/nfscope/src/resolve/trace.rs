@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 
 use nfscope_collect::trace::{
-    Decision, DecisionKind, Entry, Fate, FateKind, Head, Record, TraceRecord,
+    Decision, DecisionKind, Entry, Fate, FateKind, Head, Miss, Record, TraceRecord,
 };
 use nfscope_event::{
     Backend, Cause, ChainEnd, ChainRef, Cloned, Delivered, Device, Dropped, Ended, Enter, Family,
-    KernelDrop, Missing, Netns, Sent, Step, Trace, TracePolicy, TraceRule, Verdict,
+    KernelDrop, Missing, Netns, NoMatch, RuleText, Sent, Step, Trace, TracePolicy, TraceRule,
+    Verdict,
 };
 
 use super::drop::{packet, process};
@@ -143,6 +144,10 @@ impl TraceResolver {
                 decide(&mut way, head, decision)
             }
             Record::Fate(fate) => self.fate(&mut way, head, fate),
+            Record::Misses(misses) => {
+                steps.extend(self.misses(&mut way, head, misses));
+                None
+            }
         };
         if let Some(step) = step {
             way.gone |= step.ends();
@@ -233,6 +238,33 @@ impl TraceResolver {
         })))
     }
 
+    fn misses(&self, way: &mut Way, head: &Head, misses: &[Miss]) -> Vec<Unresolved> {
+        let first = head.sequence;
+        way.sequence = misses.iter().skip(1).fold(first, |n, _| n.saturating_add(1));
+        let Some(traversal) = way.open.last().filter(|t| t.number == head.traversal).cloned()
+        else {
+            let count = u32::try_from(misses.len()).unwrap_or(u32::MAX);
+            return vec![self.step(way, head, first, Step::Missing(Missing { count }))];
+        };
+        way.netns = traversal.netns;
+        let step = |(sequence, miss): (u32, &Miss)| {
+            let step = Step::NoMatch(Box::new(NoMatch {
+                traversal: traversal.number,
+                depth: traversal.depth(),
+                place: traversal.place(),
+                handle: miss.rule,
+                text: RuleText::default(),
+                expression: miss.expr_index,
+                registers: miss.registers.as_ref().map(hexadecimal),
+            }));
+            let mut step = self.step(way, head, sequence, step);
+            step.table_handle = traversal.table_handle;
+            step.registers = miss.registers;
+            step
+        };
+        (first..).zip(misses).map(step).collect()
+    }
+
     fn fate(&mut self, way: &mut Way, head: &Head, fate: &Fate) -> Option<Step> {
         let process = process(fate.process.as_ref());
         Some(match &fate.kind {
@@ -286,6 +318,11 @@ impl TraceResolver {
             }
         })
     }
+}
+
+/// Registers as they lie in memory.
+fn hexadecimal(registers: &[u32; 20]) -> String {
+    registers.iter().flat_map(|r| r.to_ne_bytes()).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// `AF_*` (`include/linux/socket.h`) by name.
@@ -342,10 +379,7 @@ fn decide(way: &mut Way, head: &Head, decision: &Decision) -> Option<Step> {
                 verdict,
                 target,
                 queue,
-                rule: None,
-                text_unknown: None,
-                iptables: None,
-                comment: None,
+                text: RuleText::default(),
                 element: None,
                 sent: None,
                 elapsed_ns,

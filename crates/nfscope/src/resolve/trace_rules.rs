@@ -1,8 +1,8 @@
 //! Texts of the rules on a packet's way.
 
-use nfscope_event::{Step, TraceRule, Verdict};
+use nfscope_event::{RuleText, Step, TraceRule, Verdict};
 use nfscope_ruleset::netlink::Ending;
-use nfscope_ruleset::nft::{Lookup, RuleQuery};
+use nfscope_ruleset::nft::{Lookup, Rule, RuleQuery};
 
 use super::{Answer, Rules, Unresolved};
 
@@ -13,34 +13,62 @@ impl Rules {
         self.name_netns(&mut step.trace.netns);
         let inode = step.trace.netns.inode;
         let (table_handle, at, registers) = (step.table_handle, step.monotonic_ns, step.registers);
-        let Step::Rule(rule) = &mut step.trace.step else { return Answer::Ready };
-        let table = rule.place.table.clone();
-        let query = RuleQuery {
-            family: rule.place.family,
-            table: &table,
-            table_handle: (table_handle != 0).then_some(table_handle),
-            handle: rule.handle,
-            at,
+        let (place, handle) = match &step.trace.step {
+            Step::Rule(rule) => (&rule.place, rule.handle),
+            Step::NoMatch(rule) => (&rule.place, rule.handle),
+            _ => return Answer::Ready,
         };
-        self.rule_text(rule, &query, inode, registers.as_ref(), last)
+        let (family, table) = (place.family, place.table.clone());
+        let table_handle = (table_handle != 0).then_some(table_handle);
+        let query = RuleQuery { family, table: &table, table_handle, handle, at };
+        let found = match self.find(inode, &query, last) {
+            Ok(found) => Ok(found),
+            Err(None) => return Answer::Pending,
+            Err(Some(why)) => Err(why),
+        };
+        let text = self.text(found.as_deref());
+        match (&mut step.trace.step, found) {
+            (Step::Rule(rule), Ok(found)) => {
+                rule.text = text;
+                self.verdict(rule, &found, &query, inode, registers.as_ref(), last)
+            }
+            (Step::Rule(rule), Err(_)) => {
+                rule.text = text;
+                Answer::Ready
+            }
+            (Step::NoMatch(rule), _) => {
+                rule.text = text;
+                Answer::Ready
+            }
+            _ => Answer::Ready,
+        }
     }
 
-    fn rule_text(
+    fn text(&self, found: Result<&Rule, &&str>) -> RuleText {
+        let rule = match found {
+            Ok(rule) => rule,
+            Err(why) => {
+                return RuleText { text_unknown: Some((*why).into()), ..RuleText::default() };
+            }
+        };
+        RuleText {
+            text_unknown: rule.text.is_none().then(|| self.why_no_text().into()),
+            rule: rule.text.clone(),
+            iptables: rule.iptables.clone(),
+            comment: rule.comment.clone(),
+        }
+    }
+
+    /// How the rule came to its verdict, where its text does not tell.
+    fn verdict(
         &self,
         rule: &mut TraceRule,
+        found: &Rule,
         query: &RuleQuery<'_>,
         inode: u32,
         registers: Option<&[u32; 20]>,
         last: bool,
     ) -> Answer {
-        let found = match self.find(inode, query, last) {
-            Ok(found) => found,
-            Err(None) => return Answer::Pending,
-            Err(Some(why)) => {
-                rule.text_unknown = Some(why.into());
-                return Answer::Ready;
-            }
-        };
         for ending in &found.endings {
             match ending {
                 Ending::Reject(sent) if rule.verdict == Verdict::Drop => {
@@ -48,7 +76,7 @@ impl Rules {
                 }
                 Ending::VerdictMap(_) => {
                     let registers = registers.map_or(&[][..], |r| &r[..]);
-                    match self.element(&found, registers, query, inode) {
+                    match self.element(found, registers, query, inode) {
                         Lookup::Known(element) => rule.element = Some(element),
                         Lookup::Pending if !last => return Answer::Pending,
                         Lookup::Pending | Lookup::Unknown => {}
@@ -56,12 +84,6 @@ impl Rules {
                 }
                 _ => {}
             }
-        }
-        rule.rule.clone_from(&found.text);
-        rule.iptables.clone_from(&found.iptables);
-        rule.comment.clone_from(&found.comment);
-        if rule.rule.is_none() {
-            rule.text_unknown = Some(self.why_no_text().into());
         }
         Answer::Ready
     }

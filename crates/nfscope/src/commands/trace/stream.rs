@@ -111,8 +111,7 @@ impl Stream {
     /// Shows what has become complete; `last`: everything, as it is.
     fn advance(&mut self, last: bool) -> io::Result<()> {
         for text in self.rules.notices() {
-            let notice = Notice { time_ns: self.resolver.now_ns(), text };
-            self.emit(&Event::Notice(notice))?;
+            self.notice(text)?;
         }
         while let Some(mut step) = self.waiting.pop_front() {
             let now = last || self.waiting.len() >= MAX_WAITING;
@@ -150,6 +149,12 @@ impl Stream {
             }
         }
         Ok(())
+    }
+
+    /// Shows a sentence about the stream.
+    pub fn notice(&mut self, text: String) -> io::Result<()> {
+        let time_ns = self.resolver.now_ns();
+        self.emit(&Event::Notice(Notice { time_ns, text }))
     }
 
     fn emit(&mut self, event: &Event) -> io::Result<()> {

@@ -3,8 +3,8 @@
 use std::io::{self, Write};
 
 use nfscope_event::{
-    Cause, ChainRef, Device, Dropped, Ended, Enter, Netns, Process, Step, Trace, TracePolicy,
-    TraceRule, Verdict,
+    Cause, ChainRef, Device, Dropped, Ended, Enter, Netns, NoMatch, Process, RuleText, Step, Trace,
+    TracePolicy, TraceRule, Verdict,
 };
 
 use super::super::color::{Tone, paint};
@@ -23,6 +23,7 @@ pub(super) fn line<W: Write>(
 ) -> io::Result<()> {
     let level = match &trace.step {
         Step::Rule(rule) => 2 + rule.depth as usize,
+        Step::NoMatch(rule) => 2 + rule.depth as usize,
         Step::End(end) => 2 + end.depth as usize,
         Step::Policy(_) => 2,
         _ => 1,
@@ -60,6 +61,7 @@ pub(in super::super) fn describe(step: &Step) -> (Option<Tone>, String) {
         Step::Rule(rule) => {
             (matches!(rule.verdict, Verdict::Drop).then_some(Tone::Verdict), matched(rule))
         }
+        Step::NoMatch(rule) => (Some(Tone::Faint), missed(rule)),
         Step::End(end) => (None, format!("end of chain {}", chain(&end.place))),
         Step::Policy(policy) => {
             (matches!(policy.verdict, Verdict::Drop).then_some(Tone::Verdict), decided(policy))
@@ -112,12 +114,7 @@ fn device(device: &Device) -> String {
 
 /// `rule 7: tcp dport 10000 drop -> drop (4.2 us)`
 fn matched(rule: &TraceRule) -> String {
-    let text = match (rule.iptables.as_ref().or(rule.rule.as_ref()), &rule.text_unknown) {
-        (Some(text), _) => escape(text).into_owned(),
-        (None, Some(why)) => format!("(text unknown: {})", escape(why)),
-        (None, None) => "(text unknown)".to_owned(),
-    };
-    let mut line = format!("rule {}: {text}", rule.handle);
+    let mut line = format!("rule {}: {}", rule.handle, words(&rule.text));
     if let Some(element) = &rule.element {
         line += &format!(" (element {})", escape(element));
     }
@@ -137,6 +134,19 @@ fn matched(rule: &TraceRule) -> String {
         (verdict, _) => line += &format!(" -> {}", verdict.as_str()),
     }
     line + &elapsed(rule.elapsed_ns)
+}
+
+/// `rule 7 no match: tcp dport 10000 drop`
+fn missed(rule: &NoMatch) -> String {
+    format!("rule {} no match: {}", rule.handle, words(&rule.text))
+}
+
+fn words(text: &RuleText) -> String {
+    match (text.iptables.as_ref().or(text.rule.as_ref()), &text.text_unknown) {
+        (Some(text), _) => escape(text).into_owned(),
+        (None, Some(why)) => format!("(text unknown: {})", escape(why)),
+        (None, None) => "(text unknown)".to_owned(),
+    }
 }
 
 fn decided(policy: &TracePolicy) -> String {
@@ -190,10 +200,10 @@ fn verbose<W: Write>(
             fact("seen by", format!("{}, cpu {}", trace.backend.as_str(), trace.cpu))
         }
         Step::Rule(rule) => {
-            if let (Some(_), Some(text)) = (&rule.iptables, &rule.rule) {
+            if let (Some(_), Some(text)) = (&rule.text.iptables, &rule.text.rule) {
                 fact("nft rule", escape(text).into_owned())?;
             }
-            match &rule.comment {
+            match &rule.text.comment {
                 Some(comment) => fact("comment", escape(comment).into_owned()),
                 None => Ok(()),
             }

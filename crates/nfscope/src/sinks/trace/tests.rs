@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use nfscope_event::{
     Backend, ChainRef, Cloned, Device, Dropped, Ended, Enter, Event, Family, KernelDrop, Missing,
-    Netns, Process, Sent, Step, Trace, TracePolicy, TraceRule, Verdict,
+    Netns, Process, RuleText, Sent, Step, Trace, TracePolicy, TraceRule, Verdict,
 };
 
 use super::super::escape::is_harmful;
@@ -32,10 +32,7 @@ fn rule(depth: u32, text: &str, verdict: Verdict) -> TraceRule {
         verdict,
         target: None,
         queue: None,
-        rule: Some(text.into()),
-        text_unknown: None,
-        iptables: None,
-        comment: None,
+        text: RuleText { rule: Some(text.into()), ..RuleText::default() },
         element: None,
         sent: None,
         elapsed_ns: None,
