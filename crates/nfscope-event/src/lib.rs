@@ -5,6 +5,7 @@
 //! A field that is not known is `None` (absent in JSON), never a default.
 
 mod cause;
+mod conntrack;
 pub mod decode;
 mod drop;
 mod notice;
@@ -14,6 +15,7 @@ mod trace;
 pub use cause::{
     Backend, Cause, ChainRef, Family, Freed, KernelDrop, NftPolicy, NftRule, NftVerdict,
 };
+pub use conntrack::{Conntrack, Mapping, Tuple};
 pub use drop::Drop;
 pub use notice::{LossPlace, Lost, Notice};
 pub use packet::{
@@ -21,8 +23,8 @@ pub use packet::{
 };
 
 pub use trace::{
-    ChainEnd, Cloned, Delivered, Dropped, Ended, Enter, Missing, NoMatch, RuleText, Sent, Step,
-    Trace, TracePolicy, TraceRule, Verdict,
+    ChainEnd, Cloned, Delivered, Dropped, Ended, Enter, Mapped, Missing, NoMatch, RuleText, Sent,
+    Step, Trace, TracePolicy, TraceRule, Verdict,
 };
 
 use serde::{Deserialize, Serialize};

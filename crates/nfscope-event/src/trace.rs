@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Backend, ChainRef, Device, KernelDrop, Netns, Packet, Process};
+use crate::{Backend, ChainRef, Conntrack, Device, KernelDrop, Mapping, Netns, Packet, Process};
 
 /// One step on a packet's way.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,6 +44,8 @@ pub enum Step {
     End(ChainEnd),
     /// The policy of a base chain applied.
     Policy(TracePolicy),
+    /// The rule before it mapped the connection's addresses (NAT).
+    Mapped(Box<Mapped>),
     /// Handed to a device's driver.
     Sent(Sent),
     /// Handed to a socket.
@@ -76,6 +78,9 @@ pub struct Enter {
     /// The chain.
     #[serde(flatten)]
     pub place: ChainRef,
+    /// The packet's connection, where conntrack has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conntrack: Option<Conntrack>,
     /// The hook's input device.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_device: Option<Device>,
@@ -255,6 +260,21 @@ pub struct TracePolicy {
     /// Time since the base chain was entered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub elapsed_ns: Option<u64>,
+}
+
+/// A rule mapped the connection's addresses.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Mapped {
+    /// Which passage.
+    pub traversal: u32,
+    /// The connection as it is now.
+    pub conntrack: Conntrack,
+    /// How the source is mapped, if it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Mapping>,
+    /// How the destination is mapped, if it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub destination: Option<Mapping>,
 }
 
 /// Handed to a device's driver.

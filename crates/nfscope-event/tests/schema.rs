@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use nfscope_event::{
-    Arp, Backend, Cause, ChainEnd, ChainRef, Cloned, Delivered, Device, Drop, Dropped, Ended,
-    Enter, Event, Family, Freed, Icmp, Ip, KernelDrop, Link, LossPlace, Lost, Missing, Netns,
-    NftPolicy, NftRule, NftVerdict, NoMatch, Notice, Packet, Ports, Process, RuleText, Sent, Step,
-    Tcp, Trace, TracePolicy, TraceRule, Transport, Verdict, Vlan,
+    Arp, Backend, Cause, ChainEnd, ChainRef, Cloned, Conntrack, Delivered, Device, Drop, Dropped,
+    Ended, Enter, Event, Family, Freed, Icmp, Ip, KernelDrop, Link, LossPlace, Lost, Mapped,
+    Missing, Netns, NftPolicy, NftRule, NftVerdict, NoMatch, Notice, Packet, Ports, Process,
+    RuleText, Sent, Step, Tcp, Trace, TracePolicy, TraceRule, Transport, Tuple, Verdict, Vlan,
 };
 use serde_json::Value;
 
@@ -210,10 +210,24 @@ fn steps() -> Vec<Step> {
         hook_function: text("nf_conntrack_in"),
     };
     let ended = Ended { function: text("tcp_ack+0x1"), process: process() };
+    let tuple = |from: [u8; 4], to: [u8; 4], source_port, destination_port| {
+        let (source, destination) = (from.into(), to.into());
+        Some(Tuple { protocol: 6, source, source_port, destination, destination_port })
+    };
+    let conntrack = Conntrack {
+        state: "new".into(),
+        is_reply: false,
+        address: Some(u64::MAX),
+        zone: 1,
+        mark: 2,
+        original: tuple([10, 0, 0, 1], [10, 0, 0, 2], 1, 80),
+        reply: tuple([10, 1, 0, 5], [10, 0, 0, 2], 8080, 7),
+    };
     let mut steps = vec![
         Step::Enter(Box::new(Enter {
             traversal: 1,
             place: place(),
+            conntrack: Some(conntrack.clone()),
             in_device: Some(device()),
             out_device: Some(device()),
             packet: full_packet(None),
@@ -236,6 +250,12 @@ fn steps() -> Vec<Step> {
             verdict: Verdict::Accept,
             elapsed_ns: None,
         }),
+        Step::Mapped(Box::new(Mapped {
+            traversal: 1,
+            source: conntrack.source_mapping(),
+            destination: conntrack.destination_mapping(),
+            conntrack,
+        })),
         Step::Sent(Sent { device: device() }),
         Step::Delivered(Delivered { socket: "inet".into() }),
         Step::Cloned(Cloned { copy: 2 }),

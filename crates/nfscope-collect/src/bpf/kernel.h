@@ -87,11 +87,31 @@ struct nf_hook_state {
 	struct net *net;
 };
 
+struct nf_conntrack_tuple {
+	__u8 bytes[40]; /* src: address, port, l3num; dst: address, port, protocol, direction */
+};
+
+struct nf_conntrack_tuple_hash {
+	struct nf_conntrack_tuple tuple;
+};
+
+struct nf_conntrack_zone {
+	__u16 id;
+};
+
+struct nf_conn {
+	struct nf_conntrack_zone zone;
+	struct nf_conntrack_tuple_hash tuplehash[2];
+	unsigned long status;
+	__u32 mark;
+};
+
 struct dst_entry {
 	struct net_device *dev;
 };
 
 struct sk_buff {
+	unsigned long _nfct; /* struct nf_conn and enum ip_conntrack_info */
 	unsigned long _skb_refdst;
 	struct sock *sk;
 	struct net_device *dev;

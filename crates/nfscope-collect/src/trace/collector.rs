@@ -20,7 +20,7 @@ const TRIAL_PATIENCE: Duration = Duration::from_secs(2);
 const TRIAL_RING: u32 = 1 << 16;
 /// Bytes of a line of the table of packets up to `batch` (`struct tracked`),
 /// which only rules that do not match need.
-const TRACKED: u32 = 64;
+const TRACKED: u32 = 72;
 /// Lines of that table, when they are long.
 const LONG_LINES: u32 = 2048;
 
@@ -125,6 +125,8 @@ impl TraceCollector {
             Err(e) if e.kind() == libbpf_rs::ErrorKind::Interrupted => {}
             Err(e) => return Err(CollectError::load(e)),
         }
+        // the programs wake nobody while the ring has room
+        self.ring.consume().map_err(CollectError::load)?;
         Ok(self.queue.take())
     }
 
@@ -175,6 +177,7 @@ fn load(
         has_reason: options.has_reason,
         has_place: options.has_place,
         context_known,
+        wake_bytes: options.ring_bytes / 4,
     };
     let mut open = object::open_filtered(OBJECT, options.filter.as_ref())?;
     object::set_rodata(&mut open, &config.bytes())?;

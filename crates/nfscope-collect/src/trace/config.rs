@@ -31,6 +31,8 @@ pub struct Config {
     pub has_place: bool,
     /// Whether process context can be told from softirq.
     pub context_known: bool,
+    /// Bytes in the ring that wake user space.
+    pub wake_bytes: u32,
 }
 
 impl Config {
@@ -64,6 +66,7 @@ impl Config {
             u32::from(self.has_reason),
             u32::from(self.has_place),
             u32::from(self.context_known),
+            self.wake_bytes,
         ] {
             word(v);
         }

@@ -10,6 +10,7 @@
 #define NFT_JUMP -3
 #define NFT_GOTO -4
 #define NFT_RETURN -5
+#define NF_ACCEPT 1
 
 /* The traversal is over; with it the packet, if it is gone already. */
 static __always_inline void leave(u64 skb, struct tracked *t)
@@ -42,62 +43,90 @@ static __always_inline struct tracked *deciding(u64 pkt, u64 *skb)
 	return 0;
 }
 
-/* Takes a record, to be given back by lowering the depth. */
-static __always_inline struct decision *decision(struct cpu_scratch *c, struct tracked *t)
+/* Says how the connection is mapped, if that was done since the chain began. */
+static __always_inline void mapping(u64 address, struct tracked *t)
 {
-	u64 level = c->depth;
+	struct sk_buff *skb = (void *)address;
+	u64 word;
+	struct nf_conn *ct;
+	struct mapping *m;
 
-	if (level >= NEST_DEPTH) {
-		t->sequence++;
-		__sync_fetch_and_add(&lost.nested, 1);
-		return 0;
-	}
-	c->depth++;
-	return &c->level[level].decision;
+	if (!conntrack_known() || t->freed)
+		return;
+	word = BPF_CORE_READ(skb, _nfct);
+	ct = (void *)(word & ~NFCT_INFOMASK);
+	if (!ct || (BPF_CORE_READ(ct, status) & IPS_NAT_MASK) == t->mapped)
+		return;
+	m = reserve(sizeof(*m), t);
+	if (!m)
+		return;
+	head(&m->head, RECORD_MAPPING, address, t);
+	conntrack_part(&m->conntrack, word);
+	send(m);
 }
 
-/* `verdict`: struct nft_verdict, the first member of struct nft_regs. */
-static __always_inline void rule_decided(struct decision *d, u64 skb, struct tracked *t, u64 rule,
-					 u64 verdict, bool returns)
+static __always_inline void decide(struct decision *d, u64 skb, struct tracked *t, u32 kind,
+				   u64 rule, s32 code)
 {
-	u64 word = rule ? peek(rule + cfg.nft.rule_word) : 0, size = sizeof(*d), chain;
-	s32 code = peek(verdict);
-	bool last = false;
-
-	if (cfg.nft.rule_is_last < 64)
-		last = word >> (cfg.nft.rule_is_last & 63) & 1;
 	head(&d->head, RECORD_DECISION, skb, t);
+	d->rule = rule;
 	d->code = code;
-	/* kernels without the marker say RETURN at a chain's end, with an old rule */
-	d->kind = code == NFT_CONTINUE && (last || returns) ? DECISION_END : DECISION_RULE;
-	d->rule = d->kind == DECISION_END ? 0 : word >> cfg.nft.rule_shift & ((1ULL << 42) - 1);
-	if (code == NFT_CONTINUE) {
-		size = __builtin_offsetof(struct decision, target);
-	} else {
-		d->target[0] = 0;
-		bpf_probe_read_kernel(d->data, sizeof(d->data), (void *)verdict);
-	}
-	if (code == NFT_JUMP || code == NFT_GOTO) {
-		chain = peek(verdict + cfg.nft.verdict_chain);
-		bpf_probe_read_kernel_str(d->target, NAME_SIZE,
-					  (void *)peek(chain + cfg.nft.chain_name));
-	}
-	send(d, size);
-	/* nft's own codes are negative: the chain goes on */
-	if (code >= 0)
-		leave(skb, t);
+	d->kind = kind;
 }
 
-static __always_inline void policy_decided(struct decision *d, u64 skb, struct tracked *t, u64 base)
+/* `regs`: struct nft_verdict, the first member of struct nft_regs. */
+static __always_inline void rule_decided(u64 skb, struct tracked *t, u64 rule, u64 regs,
+					 bool returns)
+{
+	u64 word = rule ? peek(rule + cfg.nft.rule_word) : 0, chain;
+	u64 handle = word >> cfg.nft.rule_shift & ((1ULL << 42) - 1);
+	s32 code = peek(regs);
+	struct decision *d;
+	struct verdict *v;
+
+	if (code == NFT_CONTINUE) {
+		/* kernels without the marker say RETURN at a chain's end, with an old rule */
+		if (cfg.nft.rule_is_last < 64 && word >> (cfg.nft.rule_is_last & 63) & 1)
+			returns = true;
+		d = reserve(sizeof(*d), t);
+		if (!d)
+			return;
+		decide(d, skb, t, returns ? DECISION_END : DECISION_RULE, returns ? 0 : handle,
+		       code);
+		send(d);
+		return;
+	}
+	v = reserve(sizeof(*v), t);
+	if (v) {
+		decide(&v->decision, skb, t, DECISION_RULE, handle, code);
+		v->target[0] = 0;
+		if (code == NFT_JUMP || code == NFT_GOTO) {
+			chain = peek(regs + cfg.nft.verdict_chain);
+			bpf_probe_read_kernel_str(v->target, NAME_SIZE,
+						  (void *)peek(chain + cfg.nft.chain_name));
+		}
+		bpf_probe_read_kernel(v->data, sizeof(v->data), (void *)regs);
+		send(v);
+	}
+	/* nft's own codes are negative: the chain goes on */
+	if (code < 0)
+		return;
+	/* dropped and stolen packets may be gone, with their connection */
+	if ((code & 0xff) == NF_ACCEPT)
+		mapping(skb, t);
+	leave(skb, t);
+}
+
+static __always_inline void policy_decided(u64 skb, struct tracked *t, u64 base)
 {
 	u64 at = base + cfg.nft.base_policy;
 	u8 policy = peek(at & ~7ULL) >> (at & 7) * 8;
+	struct decision *d = reserve(sizeof(*d), t);
 
-	head(&d->head, RECORD_DECISION, skb, t);
-	d->rule = 0;
-	d->code = policy;
-	d->kind = DECISION_POLICY;
-	send(d, __builtin_offsetof(struct decision, target));
+	if (d) {
+		decide(d, skb, t, DECISION_POLICY, 0, policy);
+		send(d);
+	}
 	leave(skb, t);
 }
 
@@ -111,8 +140,6 @@ static __always_inline void traced(const u64 *arg)
 {
 	u64 info = arg[cfg.trace.info & 7], rule = 0, pkt = 0, verdict = 0, base = 0, skb = 0;
 	u32 type = arg[cfg.trace.type & 7];
-	struct cpu_scratch *c;
-	struct decision *d;
 	struct tracked *t;
 
 	if (cfg.trace.pkt >= 0)
@@ -120,15 +147,11 @@ static __always_inline void traced(const u64 *arg)
 	else
 		pkt = peek(info + cfg.nft.trace_pkt);
 	t = deciding(pkt, &skb);
-	c = t ? scratch_of_cpu() : 0;
-	if (!t || !c)
-		return;
-	d = decision(c, t);
-	if (!d)
+	if (!t)
 		return;
 	if (type == NFT_TRACETYPE_POLICY) {
 		base = peek(info + cfg.nft.trace_base);
-		policy_decided(d, skb, t, base);
+		policy_decided(skb, t, base);
 	} else {
 		if (cfg.trace.verdict >= 0)
 			verdict = arg[cfg.trace.verdict & 7];
@@ -138,10 +161,8 @@ static __always_inline void traced(const u64 *arg)
 			rule = arg[cfg.trace.rule & 7];
 		else
 			rule = peek(info + cfg.nft.trace_rule);
-		rule_decided(d, skb, t, rule, verdict,
-			     type != NFT_TRACETYPE_RULE);
+		rule_decided(skb, t, rule, verdict, type != NFT_TRACETYPE_RULE);
 	}
-	c->depth--;
 }
 
 SEC("kprobe")

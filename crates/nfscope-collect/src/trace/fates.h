@@ -8,20 +8,14 @@
 
 #define NO_LOCATION 0
 
-/* Takes a record; the caller adds what is its own, and hands it to fate_send(). */
-static __always_inline struct fate *fate(struct cpu_scratch *c, u64 skb, struct tracked *t, u32 kind)
+/* A record for the caller to complete and send. */
+static __always_inline struct fate *fate(u64 skb, struct tracked *t, u32 kind)
 {
-	struct fate *f;
-	u64 level = c->depth;
+	struct fate *f = reserve(sizeof(*f), t);
 	int count;
 
-	if (level >= NEST_DEPTH) {
-		t->sequence++;
-		__sync_fetch_and_add(&lost.nested, 1);
+	if (!f)
 		return 0;
-	}
-	c->depth++;
-	f = &c->level[level].fate;
 	head(&f->head, RECORD_FATE, skb, t);
 	f->kind = kind;
 	f->reason = 0;
@@ -40,30 +34,20 @@ static __always_inline struct fate *fate(struct cpu_scratch *c, u64 skb, struct 
 	return f;
 }
 
-static __always_inline void fate_send(struct cpu_scratch *c, struct fate *f)
-{
-	send(f, sizeof(*f));
-	c->depth--;
-}
-
 static __always_inline void ended(void *ctx, u64 skb, u32 kind, u64 location, u32 reason)
 {
 	struct tracked *t = find(skb);
-	struct cpu_scratch *c;
 	struct fate *f;
 
 	if (!t || t->freed)
 		return;
-	c = scratch_of_cpu();
-	if (!c)
-		return;
-	f = fate(c, skb, t, kind);
+	f = fate(skb, t, kind);
 	if (f) {
 		f->location = location;
 		f->reason = reason;
 		if (!location)
 			f->callers_size = bpf_get_stack(ctx, f->callers, sizeof(f->callers), 0);
-		fate_send(c, f);
+		send(f);
 	}
 	/* a rule that sends or steals the packet says so behind its end */
 	if (t->pkt)
@@ -99,39 +83,35 @@ SEC("tp_btf/net_dev_start_xmit")
 int BPF_PROG(on_transmit, struct sk_buff *skb, struct net_device *dev)
 {
 	struct tracked *t = find((u64)skb);
-	struct cpu_scratch *c;
 	struct fate *f;
 
 	if (!t)
 		return 0;
-	c = scratch_of_cpu();
-	f = c ? fate(c, (u64)skb, t, FATE_SENT) : 0;
+	f = fate((u64)skb, t, FATE_SENT);
 	if (!f)
 		return 0;
 	f->ifindex = BPF_CORE_READ(dev, ifindex);
 	f->netns = BPF_CORE_READ(dev, nd_net.net, ns.inum);
 	BPF_CORE_READ_STR_INTO(&f->device, dev, name);
-	fate_send(c, f);
+	send(f);
 	return 0;
 }
 
 static __always_inline void delivered(struct sock *sk, u64 skb)
 {
 	struct tracked *t = find(skb);
-	struct cpu_scratch *c;
 	struct fate *f;
 
 	if (!t)
 		return;
-	c = scratch_of_cpu();
-	f = c ? fate(c, skb, t, FATE_DELIVERED) : 0;
+	f = fate(skb, t, FATE_DELIVERED);
 	if (!f)
 		return;
 	/* the receiving process is another than the one that is interrupted */
 	f->in_process = 0;
 	f->netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
 	f->family = BPF_CORE_READ(sk, __sk_common.skc_family);
-	fate_send(c, f);
+	send(f);
 }
 
 /* Where a packet is handed to its socket: (sk, skb). */
@@ -156,15 +136,15 @@ static __always_inline void cloned(u64 skb, u64 clone)
 	if (!t || !clone || !cfg.follow)
 		return;
 	c = scratch_of_cpu();
-	twin = c ? select(clone, &c->level[0].blank) : 0;
+	twin = c ? select(clone, &c->blank) : 0;
 	/* the table may have been changed in between */
 	t = twin ? find(skb) : 0;
-	f = t ? fate(c, skb, t, FATE_CLONED) : 0;
+	f = t ? fate(skb, t, FATE_CLONED) : 0;
 	if (!f)
 		return;
 	f->other = clone;
 	f->other_start = twin->start;
-	fate_send(c, f);
+	send(f);
 }
 
 /* The copy is what they return, behind their arguments. */

@@ -3,10 +3,12 @@
 
 mod collector;
 mod config;
+mod conntrack;
 mod programs;
 mod record;
 mod self_test;
 
 pub use collector::{TraceCollector, TraceLosses, TraceOptions};
+pub use conntrack::{Connection, Tuple};
 pub use programs::TraceSetup;
 pub use record::{Decision, DecisionKind, Entry, Fate, FateKind, Head, Miss, Record, TraceRecord};

@@ -13,28 +13,23 @@
  */
 static __always_inline void decided(u64 pkt, u64 rule, u64 regs, bool verdict)
 {
-	struct cpu_scratch *c;
-	struct decision *d;
 	struct tracked *t;
 	u64 skb = 0;
 	s32 code;
 
 	t = deciding(pkt, &skb);
-	c = t ? scratch_of_cpu() : 0;
-	d = c ? decision(c, t) : 0;
-	if (!d)
+	if (!t)
 		return;
 	code = peek(regs);
-	rule_decided(d, skb, t, rule, regs, verdict);
+	rule_decided(skb, t, rule, regs, verdict);
 	if (code == NFT_JUMP) {
 		t->depth++;
 	} else if (verdict && (code == NFT_CONTINUE || code == NFT_RETURN)) {
 		if (t->depth)
 			t->depth--;
 		else
-			policy_decided(d, skb, t, t->chain - cfg.nft.base_chain);
+			policy_decided(skb, t, t->chain - cfg.nft.base_chain);
 	}
-	c->depth--;
 }
 
 SEC("kprobe")

@@ -1,6 +1,8 @@
 //! Records as the programs send them (`struct entry`, `struct decision` and
 //! `struct fate` of `trace.h`).
 
+use super::Connection;
+use super::conntrack::connection;
 use crate::drop::{DropRecord, NAME_SIZE, NftPart, base_part, nft_part};
 use crate::reader::Reader;
 
@@ -26,6 +28,8 @@ pub struct Head {
 /// A packet enters a base chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
+    /// The packet's connection, where conntrack has one.
+    pub connection: Option<Connection>,
     /// The packet, as the drop records have it; without what `nft` holds.
     pub packet: DropRecord,
     /// The base chain and the hook; no rule.
@@ -135,6 +139,8 @@ pub enum Record {
     /// Rules that did not match, in order; the head's sequence is the first's,
     /// each has one of its own.
     Misses(Vec<Miss>),
+    /// The rule before it mapped the connection's addresses.
+    Mapping(Connection),
 }
 
 /// A record.
@@ -150,6 +156,7 @@ const ENTRY: u32 = 1;
 const DECISION: u32 = 2;
 const FATE: u32 = 3;
 const MISSES: u32 = 4;
+const MAPPING: u32 = 5;
 /// Bytes of a [`Miss`] without its registers.
 const MISS_SHORT: usize = 16;
 const CALLERS: usize = 8;
@@ -171,6 +178,7 @@ impl TraceRecord {
             ENTRY => Record::Entry(Box::new(entry(&mut r)?)),
             DECISION => Record::Decision(decision(&mut r)?),
             FATE => Record::Fate(fate(&mut r)?),
+            MAPPING => Record::Mapping(connection(&mut r)??),
             MISSES => Record::Misses(misses(&mut r)?),
             _ => return None,
         };
@@ -179,11 +187,12 @@ impl TraceRecord {
 }
 
 fn entry(r: &mut Reader<'_>) -> Option<Entry> {
+    let connection = connection(r)?;
     // both parts begin with their type
     r.u32()?;
     let chain = nft_part(r)?;
     r.u32()?;
-    Some(Entry { packet: base_part(r)?, chain })
+    Some(Entry { connection, packet: base_part(r)?, chain })
 }
 
 fn decision(r: &mut Reader<'_>) -> Option<Decision> {

@@ -42,7 +42,7 @@ fn ways(records: &[TraceRecord]) -> BTreeMap<u16, Way<'_>> {
                 way.decisions.push(decision);
             }
             Record::Misses(misses) => way.missed.extend(misses.iter().map(|miss| miss.rule)),
-            Record::Entry(_) | Record::Decision(_) | Record::Fate(_) => {}
+            _ => {}
         }
     }
     ways

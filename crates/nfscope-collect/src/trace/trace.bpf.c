@@ -32,9 +32,10 @@ struct {
 	__type(value, struct tracked);
 } packets SEC(".maps");
 
-/* Work space, for programs that interrupt each other on one CPU. */
+/* Packets that enter a chain while another does on the same CPU. */
 #define NEST_DEPTH 4
 struct cpu_scratch {
+	struct tracked blank; /* never written */
 	u64 depth;
 	struct scratch level[NEST_DEPTH];
 };
@@ -79,10 +80,17 @@ static __always_inline struct tracked *select(u64 skb, struct tracked *blank)
 	return t;
 }
 
-static __always_inline void send(void *record, u64 size)
+/* include/uapi/linux/bpf.h */
+#define BPF_RB_NO_WAKEUP 1
+#define BPF_RB_FORCE_WAKEUP 2
+#define BPF_RB_AVAIL_DATA 0
+
+/* User space looks by itself several times a second; waking it for each record
+ * would cost more than the record. */
+static __always_inline u64 wake(void)
 {
-	if (bpf_ringbuf_output(&ring, record, size, 0))
-		__sync_fetch_and_add(&lost.ring, 1);
+	return bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > cfg.wake_bytes ? BPF_RB_FORCE_WAKEUP :
+									      BPF_RB_NO_WAKEUP;
 }
 
 /*
@@ -109,19 +117,39 @@ static __always_inline void flush(struct tracked *t)
 		return;
 	/* the mask is for the verifier: there are 1 to BATCH */
 	last = (t->batch.count - 1) & (BATCH - 1);
-	send(&t->batch, __builtin_offsetof(struct batch, rules) + misses_size(last + 1));
+	if (bpf_ringbuf_output(&ring, &t->batch,
+			       __builtin_offsetof(struct batch, rules) + misses_size(last + 1),
+			       wake()))
+		__sync_fetch_and_add(&lost.ring, 1);
 	t->batch.count = 0;
+}
+
+/* A record in the ring, to be filled and sent; its number is used up either way. */
+static __always_inline void *reserve(u64 size, struct tracked *t)
+{
+	void *record;
+
+	flush(t);
+	t->sequence++;
+	record = bpf_ringbuf_reserve(&ring, size, 0);
+	if (!record)
+		__sync_fetch_and_add(&lost.ring, 1);
+	return record;
+}
+
+static __always_inline void send(void *record)
+{
+	bpf_ringbuf_submit(record, wake());
 }
 
 static __always_inline void head(struct record_head *h, u32 type, u64 skb, struct tracked *t)
 {
-	flush(t);
 	h->type = type;
 	h->cpu = bpf_get_smp_processor_id();
 	h->time = bpf_ktime_get_ns();
 	h->skb = skb;
 	h->start = t->start;
-	h->sequence = ++t->sequence;
+	h->sequence = t->sequence;
 	h->traversal = t->pkt ? t->traversal : 0;
 }
 
@@ -144,21 +172,29 @@ static __always_inline bool device_wanted(const u64 *state)
 	return name[0] == cfg.only_device_name[0] && name[1] == cfg.only_device_name[1];
 }
 
-static __always_inline bool wanted(struct sk_buff *skb, struct entry *e, bool link, bool tag)
+/* Asked of every packet: what the filter does not look at is not looked up. */
+static __always_inline bool wanted(struct sk_buff *skb, struct scratch *s)
 {
+	bool link, tag = false;
+	u16 protocol;
 	u32 caplen;
 
 	if (!cfg.filter_on)
 		return true;
+	protocol = bpf_ntohs(READ(skb, protocol));
+	link = cfg.filter_link || cfg.filter_tag || protocol == ETH_P_8021Q ||
+	       protocol == ETH_P_8021AD;
+	link = link && skb_has_link(skb);
+	if (cfg.filter_tag)
+		tag = skb_has_tag(skb);
 	if (cfg.filter_link) {
 		if (!link)
 			return false;
-		frame_macs(skb, e->frame);
+		frame_macs(skb, s->frame);
 	}
 	/* what has no link layer has no tag */
-	caplen = frame_fill(skb, e->frame, cfg.filter_bytes, link, cfg.filter_tag && tag && link,
-			    FRAME_MAX_BYTES);
-	return packet_filter(e->frame, caplen, frame_length(skb, link)) != 0;
+	caplen = frame_fill(skb, s->frame, cfg.filter_bytes, link, tag && link, FRAME_MAX_BYTES);
+	return packet_filter(s->frame, caplen, frame_length(skb, link)) != 0;
 }
 
 static __always_inline u32 netns_of(const u64 *state)
@@ -169,13 +205,14 @@ static __always_inline u32 netns_of(const u64 *state)
 	return BPF_CORE_READ(net, ns.inum);
 }
 
-static __always_inline void enter(struct sk_buff *skb, u64 pkt, u64 chain, struct scratch *s)
+static __always_inline void enter(struct sk_buff *skb, u64 pkt, u64 chain, struct cpu_scratch *c,
+				  struct scratch *s)
 {
-	struct entry *e = &s->entry;
+	struct entry *e;
 	u64 key = (u64)skb, at = 0, state[STATE_WORDS] = {};
-	bool link = skb_has_link(skb), tag = skb_has_tag(skb);
 	struct tracked *t = find(key);
-	u32 netns = 0, frame;
+	bool link, tag;
+	u32 netns = 0;
 
 	if (t && t->freed) {
 		/* its last decision was not seen; this is another packet */
@@ -194,7 +231,7 @@ static __always_inline void enter(struct sk_buff *skb, u64 pkt, u64 chain, struc
 		}
 		if (cfg.only_device && !device_wanted(state))
 			return;
-		if (!wanted(skb, e, link, tag))
+		if (!wanted(skb, s))
 			return;
 	}
 	if (!at) {
@@ -204,7 +241,7 @@ static __always_inline void enter(struct sk_buff *skb, u64 pkt, u64 chain, struc
 	if (!netns)
 		netns = netns_of(state);
 	if (!t) {
-		t = select(key, &s->blank);
+		t = select(key, &c->blank);
 		if (!t)
 			return;
 	}
@@ -217,13 +254,20 @@ static __always_inline void enter(struct sk_buff *skb, u64 pkt, u64 chain, struc
 	t->chain = chain;
 	t->depth = 0;
 	t->traversal++;
+	e = reserve(sizeof(*e) + FRAME_EXTRA + cfg.snap_bytes, t);
+	if (!e)
+		return;
 	head(&e->head, RECORD_ENTRY, key, t);
+	conntrack_part(&e->conntrack, READ(skb, _nfct));
+	t->mapped = e->conntrack.status & IPS_NAT_MASK;
 	e->nft.type = PART_NFT;
 	e->nft.kind = 0;
 	e->nft.age = 0;
 	nft_names(&e->nft, 0, chain, true);
 	nft_hook(&e->nft, state);
 	base_part(&e->base, skb, 0, 0, netns, cfg.context_known);
+	link = skb_has_link(skb);
+	tag = skb_has_tag(skb);
 	if (link) {
 		frame_macs(skb, e->frame);
 		e->base.flags |= BASE_HAS_LINK;
@@ -233,12 +277,10 @@ static __always_inline void enter(struct sk_buff *skb, u64 pkt, u64 chain, struc
 		e->base.vlan_tci = READ(skb, vlan_tci);
 		e->base.flags |= BASE_HAS_TAG;
 	}
-	frame = frame_fill(skb, e->frame, cfg.snap_bytes, link, false, FRAME_MAX_BYTES);
-	if (frame > FRAME_MAX_BYTES)
-		return;
+	e->base.frame_bytes =
+		frame_fill(skb, e->frame, cfg.snap_bytes, link, false, FRAME_MAX_BYTES);
 	e->base.ethertype = *(u16 *)(e->frame + MAC_BYTES);
-	e->base.frame_bytes = frame;
-	send(e, sizeof(e->head) + sizeof(e->nft) + sizeof(e->base) + frame);
+	send(e);
 }
 
 static __always_inline void entered(u64 pkt, u64 chain)
@@ -256,7 +298,7 @@ static __always_inline void entered(u64 pkt, u64 chain)
 		skb = bpf_rdonly_cast(skb, bpf_core_type_id_kernel(struct sk_buff));
 	level = c->depth++;
 	if (level < NEST_DEPTH)
-		enter(skb, pkt, chain, &c->level[level]);
+		enter(skb, pkt, chain, c, &c->level[level]);
 	else
 		__sync_fetch_and_add(&lost.nested, 1);
 	c->depth--;

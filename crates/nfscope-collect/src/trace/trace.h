@@ -6,6 +6,7 @@
 #ifndef NFSCOPE_TRACE_H
 #define NFSCOPE_TRACE_H
 
+#include "../bpf/conntrack.h"
 #include "../bpf/nft.h"
 #include "../bpf/parts.h"
 
@@ -33,6 +34,7 @@ struct config {
 	u32 has_reason; /* skb:kfree_skb has a reason argument */
 	u32 has_place; /* skb:consume_skb has a location argument */
 	u32 context_known; /* the preemption count can be read */
+	u32 wake_bytes; /* so much in the ring wakes user space */
 };
 
 /*
@@ -84,6 +86,8 @@ struct tracked {
 	u32 traversal; /* number of the traversal under way, from 1 */
 	u32 outer_traversal;
 	u32 freed; /* it is gone; its traversal goes on */
+	u32 mapped; /* what of the connection was mapped when the chain was entered */
+	u32 unused;
 	u32 depth; /* jumps that have not returned */
 	u32 outer_depth;
 	struct batch batch;
@@ -94,14 +98,23 @@ enum record_type {
 	RECORD_DECISION = 2,
 	RECORD_FATE = 3,
 	RECORD_MISSES = 4,
+	RECORD_MAPPING = 5,
 };
 
-/* A base chain is entered: [head][nft part][base part][frame]. */
+/* A base chain is entered: [head][conntrack part][nft part][base part][frame]. */
 struct entry {
 	struct record_head head;
+	struct part_conntrack conntrack;
 	struct part_nft nft;
 	struct part_base base;
-	u8 frame[FRAME_CAPACITY];
+	u8 frame[]; /* as much as the settings say, and FRAME_EXTRA */
+};
+#define FRAME_EXTRA 16 /* Ethernet header, to the next multiple of 8 */
+
+/* A rule has changed the connection's addresses. */
+struct mapping {
+	struct record_head head;
+	struct part_conntrack conntrack;
 };
 
 enum decision_kind {
@@ -110,12 +123,16 @@ enum decision_kind {
 	DECISION_POLICY = 3,
 };
 
-/* Sent up to `target` if the chain goes on. */
 struct decision {
 	struct record_head head;
 	u64 rule; /* handle */
 	s32 code; /* nft's or netfilter's verdict; of a policy NF_DROP or NF_ACCEPT */
 	u32 kind; /* enum decision_kind */
+};
+
+/* A rule's decision that is more than to go on. */
+struct verdict {
+	struct decision decision;
 	char target[NAME_SIZE]; /* of a jump or goto */
 	u32 data[REGS_WORDS]; /* struct nft_regs */
 };
@@ -148,11 +165,9 @@ struct fate {
 	u64 callers[CALLERS];
 };
 
+/* Work space of the program that selects. */
 struct scratch {
-	struct tracked blank; /* never written */
-	struct entry entry;
-	struct decision decision;
-	struct fate fate;
+	u8 frame[FRAME_CAPACITY]; /* what the filter looks at */
 };
 
 /* What was lost, and where. */

@@ -17,7 +17,7 @@ use crate::trace_backend;
 use stream::Stream;
 
 /// How long to wait for records before looking at the clock and the signals.
-const TICK: Duration = Duration::from_millis(100);
+const TICK: Duration = Duration::from_millis(50);
 /// How often the loss counters are read.
 const ROUND: Duration = Duration::from_millis(500);
 

@@ -8,9 +8,6 @@ mod reasons;
 mod rules;
 mod symbols;
 mod trace;
-mod trace_rules;
-#[cfg(test)]
-mod trace_tests;
 mod wall_clock;
 
 pub use drop::DropResolver;

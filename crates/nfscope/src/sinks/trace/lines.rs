@@ -3,8 +3,8 @@
 use std::io::{self, Write};
 
 use nfscope_event::{
-    Cause, ChainRef, Device, Dropped, Ended, Enter, Netns, NoMatch, Process, RuleText, Step, Trace,
-    TracePolicy, TraceRule, Verdict,
+    Cause, ChainRef, Device, Dropped, Ended, Enter, Mapped, Mapping, Netns, NoMatch, Process,
+    RuleText, Step, Trace, TracePolicy, TraceRule, Tuple, Verdict,
 };
 
 use super::super::color::{Tone, paint};
@@ -25,7 +25,7 @@ pub(super) fn line<W: Write>(
         Step::Rule(rule) => 2 + rule.depth as usize,
         Step::NoMatch(rule) => 2 + rule.depth as usize,
         Step::End(end) => 2 + end.depth as usize,
-        Step::Policy(_) => 2,
+        Step::Policy(_) | Step::Mapped(_) => 2,
         _ => 1,
     };
     // an implicit end of the base chain is told by the policy that follows
@@ -66,6 +66,7 @@ pub(in super::super) fn describe(step: &Step) -> (Option<Tone>, String) {
         Step::Policy(policy) => {
             (matches!(policy.verdict, Verdict::Drop).then_some(Tone::Verdict), decided(policy))
         }
+        Step::Mapped(mapped) => (None, mappings(mapped)),
         Step::Sent(sent) => (None, format!("sent on {}", device(&sent.device))),
         Step::Delivered(delivered) => {
             (None, format!("delivered to a socket ({})", escape(&delivered.socket)))
@@ -94,10 +95,31 @@ fn entered(enter: &Enter) -> String {
         (Some(input), Some(output)) => format!("{} -> {}", device(input), device(output)),
         (Some(input), None) => format!("{} in", device(input)),
         (None, Some(output)) => format!("{} out", device(output)),
-        (None, None) => return text,
+        (None, None) => String::new(),
     };
-    text += &format!("  {devices}");
+    if !devices.is_empty() {
+        text += &format!("  {devices}");
+    }
+    if let Some(conntrack) = &enter.conntrack {
+        let reply = if conntrack.is_reply { " reply" } else { "" };
+        text += &format!("  ct {}{reply}", escape(&conntrack.state));
+    }
     text
+}
+
+/// `mapped: destination 10.0.0.2.80 -> 10.1.0.5.8080`
+fn mappings(mapped: &Mapped) -> String {
+    let one = |what: &str, mapping: &Option<Mapping>| {
+        mapping.map(|m| format!("{what} {}.{} -> {}.{}", m.from, m.from_port, m.to, m.to_port))
+    };
+    let both = [one("source", &mapped.source), one("destination", &mapped.destination)];
+    let both: Vec<String> = both.into_iter().flatten().collect();
+    if both.is_empty() { "mapped to itself".into() } else { format!("mapped: {}", both.join(", ")) }
+}
+
+fn tuple(tuple: &Tuple) -> String {
+    let Tuple { source, source_port, destination, destination_port, .. } = tuple;
+    format!("{source}.{source_port} > {destination}.{destination_port}")
 }
 
 fn chain(place: &ChainRef) -> std::borrow::Cow<'_, str> {
@@ -193,6 +215,15 @@ fn verbose<W: Write>(
         Step::Enter(enter) => {
             fact("packet", packet_text::Headers(&enter.packet).to_string())?;
             let (skb, length, mark) = (enter.packet.skb, enter.packet.length, enter.packet.mark);
+            if let Some(conntrack) = &enter.conntrack {
+                let mut text = format!("mark {:#x}, zone {}", conntrack.mark, conntrack.zone);
+                for (name, t) in [("original", &conntrack.original), ("reply", &conntrack.reply)] {
+                    if let Some(t) = t {
+                        text += &format!(", {name} {}", tuple(t));
+                    }
+                }
+                fact("ct", text)?;
+            }
             fact("skb", format!("{skb:#x}, length {length}, mark {mark:#x}"))?;
             if let Some(process) = &enter.process {
                 fact("process", format!("{} (pid {})", escape(&process.command), process.pid))?;

@@ -43,6 +43,7 @@ fn enter() -> Step {
     Step::Enter(Box::new(Enter {
         traversal: 1,
         place: place("input"),
+        conntrack: None,
         in_device: Some(Device { index: 2, name: "eth0".into() }),
         out_device: None,
         packet: samples::drop_of(samples::rule()).packet,

@@ -1,18 +1,23 @@
 //! From a record of the kernel to a step on a packet's way.
 
+mod connection;
+mod decisions;
+mod rules;
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 
-use nfscope_collect::trace::{
-    Decision, DecisionKind, Entry, Fate, FateKind, Head, Miss, Record, TraceRecord,
-};
+use nfscope_collect::trace::{Entry, Fate, FateKind, Head, Miss, Record, TraceRecord};
 use nfscope_event::{
-    Backend, Cause, ChainEnd, ChainRef, Cloned, Delivered, Device, Dropped, Ended, Enter, Family,
-    KernelDrop, Missing, Netns, NoMatch, RuleText, Sent, Step, Trace, TracePolicy, TraceRule,
-    Verdict,
+    Backend, Cause, ChainRef, Cloned, Delivered, Device, Dropped, Ended, Enter, Family, KernelDrop,
+    Missing, Netns, NoMatch, RuleText, Sent, Step, Trace,
 };
 
 use super::drop::{packet, process};
 use super::{DropResolver, ReasonNames, hooks};
+use connection::{conntrack, mapped};
+use decisions::{Traversal, decide};
 
 /// A packet of which nothing was heard for so long is not remembered.
 const FORGET_NS: u64 = 300_000_000_000;
@@ -41,32 +46,6 @@ const FREEING: [&str; 19] = [
     "kfree_skb_list_reason",
 ];
 
-/// A passage through a base chain.
-#[derive(Debug, Clone)]
-struct Traversal {
-    number: u32,
-    entered_ns: u64,
-    base: ChainRef,
-    table_handle: u64,
-    netns: u32,
-    /// Names of the chains, from the base chain to the current one.
-    chains: Vec<String>,
-}
-
-impl Traversal {
-    fn depth(&self) -> u32 {
-        u32::try_from(self.chains.len().saturating_sub(1)).unwrap_or(u32::MAX)
-    }
-
-    /// The current chain.
-    fn place(&self) -> ChainRef {
-        let base = self.base.chain.clone();
-        let chain = self.chains.last().cloned();
-        let base_chain = base.filter(|base| chain.as_ref() != Some(base));
-        ChainRef { chain, base_chain, ..self.base.clone() }
-    }
-}
-
 /// What is known of a packet while it lives.
 #[derive(Debug, Clone)]
 struct Way {
@@ -89,11 +68,11 @@ pub struct Unresolved {
     /// The step.
     pub trace: Box<Trace>,
     /// Handle of the rule's table; 0: not known.
-    pub(super) table_handle: u64,
+    table_handle: u64,
     /// When the rule acted.
-    pub(super) monotonic_ns: u64,
+    monotonic_ns: u64,
     /// nftables' registers at the verdict.
-    pub(super) registers: Option<[u32; 20]>,
+    registers: Option<[u32; 20]>,
 }
 
 /// Turns records into steps.
@@ -144,6 +123,7 @@ impl TraceResolver {
                 decide(&mut way, head, decision)
             }
             Record::Fate(fate) => self.fate(&mut way, head, fate),
+            Record::Mapping(connection) => Some(mapped(head.traversal, connection)),
             Record::Misses(misses) => {
                 steps.extend(self.misses(&mut way, head, misses));
                 None
@@ -231,6 +211,7 @@ impl TraceResolver {
         Some(Step::Enter(Box::new(Enter {
             traversal: head.traversal,
             place,
+            conntrack: entry.connection.as_ref().map(conntrack),
             in_device: device(&chain.input),
             out_device: device(&chain.output),
             packet: packet(&entry.packet),
@@ -333,62 +314,4 @@ fn socket(family: u32) -> String {
         17 => "packet".into(),
         other => other.to_string(),
     }
-}
-
-fn decide(way: &mut Way, head: &Head, decision: &Decision) -> Option<Step> {
-    let Some(traversal) = way.open.last_mut().filter(|t| t.number == head.traversal) else {
-        // the chain's beginning was lost: what was decided there is not known
-        return Some(Step::Missing(Missing { count: 1 }));
-    };
-    let verdict = Verdict::from_code(decision.code);
-    let (number, depth, place) = (traversal.number, traversal.depth(), traversal.place());
-    let left = decision.kind == DecisionKind::Policy || verdict.is_final();
-    let elapsed_ns = left.then(|| head.monotonic_ns.saturating_sub(traversal.entered_ns));
-    way.netns = traversal.netns;
-    let step = match decision.kind {
-        DecisionKind::End => {
-            traversal.chains.pop();
-            Step::End(ChainEnd { traversal: number, depth, place })
-        }
-        DecisionKind::Policy => Step::Policy(TracePolicy {
-            traversal: number,
-            place: traversal.base.clone(),
-            verdict,
-            elapsed_ns,
-        }),
-        DecisionKind::Rule => {
-            let target = decision.target.clone();
-            match verdict {
-                Verdict::Jump => traversal.chains.push(target.clone().unwrap_or_default()),
-                Verdict::Goto => {
-                    traversal.chains.pop();
-                    traversal.chains.push(target.clone().unwrap_or_default());
-                }
-                Verdict::Return => {
-                    traversal.chains.pop();
-                }
-                _ => {}
-            }
-            let queue = (verdict == Verdict::Queue)
-                .then(|| u16::try_from(decision.code >> 16 & 0xffff).unwrap_or_default());
-            Step::Rule(Box::new(TraceRule {
-                traversal: number,
-                depth,
-                place,
-                handle: decision.rule,
-                verdict,
-                target,
-                queue,
-                text: RuleText::default(),
-                element: None,
-                sent: None,
-                elapsed_ns,
-            }))
-        }
-    };
-    if left {
-        way.dropped = verdict == Verdict::Drop;
-        way.open.pop();
-    }
-    Some(step)
 }

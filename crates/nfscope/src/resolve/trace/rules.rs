@@ -4,7 +4,8 @@ use nfscope_event::{RuleText, Step, TraceRule, Verdict};
 use nfscope_ruleset::netlink::Ending;
 use nfscope_ruleset::nft::{Lookup, Rule, RuleQuery};
 
-use super::{Answer, Rules, Unresolved};
+use super::Unresolved;
+use crate::resolve::{Answer, Rules};
 
 impl Rules {
     /// Adds what is known to a step; to be asked again while

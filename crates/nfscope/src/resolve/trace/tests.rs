@@ -6,7 +6,8 @@ use nfscope_collect::trace::{
 };
 use nfscope_event::{Backend, Step, Verdict};
 
-use super::{ReasonNames, TraceResolver};
+use super::TraceResolver;
+use crate::resolve::ReasonNames;
 
 fn resolver() -> TraceResolver {
     TraceResolver::new(ReasonNames::default(), Backend::TraceHook, true)
@@ -68,7 +69,7 @@ impl Packet {
             hook_function: None,
             stack: Vec::new(),
         };
-        self.record(traversal, Record::Entry(Box::new(Entry { packet, chain })))
+        self.record(traversal, Record::Entry(Box::new(Entry { connection: None, packet, chain })))
     }
 
     fn decide(
