@@ -7,6 +7,7 @@
 #ifndef NFSCOPE_NOTES_H
 #define NFSCOPE_NOTES_H
 
+#include "../bpf/compat.h"
 #include "drop.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>

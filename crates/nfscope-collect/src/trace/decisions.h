@@ -31,7 +31,7 @@ static __always_inline struct tracked *deciding(u64 pkt, u64 *skb)
 
 	if (!lost.active)
 		return 0;
-	*skb = peek(pkt + cfg.nft.pkt_skb);
+	*skb = load_u64(pkt + cfg.nft.pkt_skb);
 	t = find(*skb);
 	if (!t || t->pkt == pkt)
 		return t;
@@ -46,16 +46,16 @@ static __always_inline struct tracked *deciding(u64 pkt, u64 *skb)
 /* Says how the connection is mapped, if that was done since the chain began. */
 static __always_inline void mapping(u64 address, struct tracked *t)
 {
-	struct sk_buff *skb = (void *)address;
+	struct sk_buff *skb = POINTER(struct sk_buff, address);
 	u64 word;
 	struct nf_conn *ct;
 	struct mapping *m;
 
 	if (!conntrack_known() || t->freed)
 		return;
-	word = BPF_CORE_READ(skb, _nfct);
+	word = READ(skb, _nfct);
 	ct = (void *)(word & ~NFCT_INFOMASK);
-	if (!ct || (BPF_CORE_READ(ct, status) & IPS_NAT_MASK) == t->mapped)
+	if (!ct || (load_u64((u64)ct + bpf_core_field_offset(struct nf_conn, status)) & IPS_NAT_MASK) == t->mapped)
 		return;
 	m = reserve(sizeof(*m), t);
 	if (!m)
@@ -78,9 +78,9 @@ static __always_inline void decide(struct decision *d, u64 skb, struct tracked *
 static __always_inline void rule_decided(u64 skb, struct tracked *t, u64 rule, u64 regs,
 					 bool returns)
 {
-	u64 word = rule ? peek(rule + cfg.nft.rule_word) : 0, chain;
+	u64 word = rule ? load_u64(rule + cfg.nft.rule_word) : 0, chain;
 	u64 handle = word >> cfg.nft.rule_shift & ((1ULL << 42) - 1);
-	s32 code = peek(regs);
+	s32 code = load_u64(regs);
 	struct decision *d;
 	struct verdict *v;
 
@@ -101,9 +101,9 @@ static __always_inline void rule_decided(u64 skb, struct tracked *t, u64 rule, u
 		decide(&v->decision, skb, t, DECISION_RULE, handle, code);
 		v->target[0] = 0;
 		if (code == NFT_JUMP || code == NFT_GOTO) {
-			chain = peek(regs + cfg.nft.verdict_chain);
+			chain = load_u64(regs + cfg.nft.verdict_chain);
 			bpf_probe_read_kernel_str(v->target, NAME_SIZE,
-						  (void *)peek(chain + cfg.nft.chain_name));
+						  (void *)load_u64(chain + cfg.nft.chain_name));
 		}
 		bpf_probe_read_kernel(v->data, sizeof(v->data), (void *)regs);
 		send(v);
@@ -120,7 +120,7 @@ static __always_inline void rule_decided(u64 skb, struct tracked *t, u64 rule, u
 static __always_inline void policy_decided(u64 skb, struct tracked *t, u64 base)
 {
 	u64 at = base + cfg.nft.base_policy;
-	u8 policy = peek(at & ~7ULL) >> (at & 7) * 8;
+	u8 policy = load_u64(at & ~7ULL) >> (at & 7) * 8;
 	struct decision *d = reserve(sizeof(*d), t);
 
 	if (d) {
@@ -145,22 +145,22 @@ static __always_inline void traced(const u64 *arg)
 	if (cfg.trace.pkt >= 0)
 		pkt = arg[cfg.trace.pkt & 7];
 	else
-		pkt = peek(info + cfg.nft.trace_pkt);
+		pkt = load_u64(info + cfg.nft.trace_pkt);
 	t = deciding(pkt, &skb);
 	if (!t)
 		return;
 	if (type == NFT_TRACETYPE_POLICY) {
-		base = peek(info + cfg.nft.trace_base);
+		base = load_u64(info + cfg.nft.trace_base);
 		policy_decided(skb, t, base);
 	} else {
 		if (cfg.trace.verdict >= 0)
 			verdict = arg[cfg.trace.verdict & 7];
 		else
-			verdict = peek(info + cfg.nft.trace_verdict);
+			verdict = load_u64(info + cfg.nft.trace_verdict);
 		if (cfg.trace.rule >= 0)
 			rule = arg[cfg.trace.rule & 7];
 		else
-			rule = peek(info + cfg.nft.trace_rule);
+			rule = load_u64(info + cfg.nft.trace_rule);
 		rule_decided(skb, t, rule, verdict, type != NFT_TRACETYPE_RULE);
 	}
 }

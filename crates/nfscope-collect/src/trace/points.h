@@ -20,7 +20,7 @@ static __always_inline void decided(u64 pkt, u64 rule, u64 regs, bool verdict)
 	t = deciding(pkt, &skb);
 	if (!t)
 		return;
-	code = peek(regs);
+	code = load_u64(regs);
 	rule_decided(skb, t, rule, regs, verdict);
 	if (code == NFT_JUMP) {
 		t->depth++;
@@ -60,7 +60,7 @@ static __always_inline u32 expr_index(u64 first, u32 offset)
 	for (u32 index = 0; index < MOST_EXPRS; index++) {
 		if (at >= offset)
 			return at == offset ? index : EXPR_UNKNOWN;
-		at += (u32)peek(peek(first + at + cfg.nft.expr_ops) + cfg.nft.ops_size);
+		at += (u32)load_u64(load_u64(first + at + cfg.nft.expr_ops) + cfg.nft.ops_size);
 	}
 	return EXPR_UNKNOWN;
 }
@@ -97,7 +97,7 @@ int at_no_match(struct pt_regs *ctx)
 		t->batch.head.traversal = t->traversal;
 	}
 	m = (void *)(t->batch.rules + misses_size(count & (BATCH - 1)));
-	m->rule = peek(rule + cfg.nft.rule_word) >> cfg.nft.rule_shift & ((1ULL << 42) - 1);
+	m->rule = load_u64(rule + cfg.nft.rule_word) >> cfg.nft.rule_shift & ((1ULL << 42) - 1);
 	m->expr_offset = expr - (rule + cfg.nft.rule_data);
 	m->expr_index = expr_index(rule + cfg.nft.rule_data, m->expr_offset);
 	if (cfg.registers) {

@@ -9,7 +9,7 @@
 #include "../bpf/kernel.h"
 #include <bpf/bpf_tracing.h>
 
-#include "../bpf/peek.h"
+#include "../bpf/bare.h"
 #include "trace.h"
 
 const volatile struct config cfg = {};
@@ -200,9 +200,16 @@ static __always_inline bool wanted(struct sk_buff *skb, struct scratch *s)
 static __always_inline u32 netns_of(const u64 *state)
 {
 	u32 at = bpf_core_field_offset(struct nf_hook_state, net);
-	struct net *net = (void *)state[at / 8 < STATE_WORDS ? at / 8 : 0];
+	struct net *net = POINTER(struct net, state[at / 8 < STATE_WORDS ? at / 8 : 0]);
 
-	return BPF_CORE_READ(net, ns.inum);
+	return READ(net, ns.inum);
+}
+
+static __always_inline void copy_state(u64 *state, u64 at)
+{
+#pragma unroll
+	for (int i = 0; i < STATE_WORDS; i++)
+		state[i] = load_u64(at + i * 8);
 }
 
 static __always_inline void enter(struct sk_buff *skb, u64 pkt, u64 chain, struct cpu_scratch *c,
@@ -221,8 +228,8 @@ static __always_inline void enter(struct sk_buff *skb, u64 pkt, u64 chain, struc
 	}
 	if (!t || !cfg.follow) {
 		if (cfg.only_netns || cfg.only_device) {
-			at = peek(pkt + cfg.nft.pkt_state);
-			bpf_probe_read_kernel(state, sizeof(state), (void *)at);
+			at = load_u64(pkt + cfg.nft.pkt_state);
+			copy_state(state, at);
 		}
 		if (cfg.only_netns) {
 			netns = netns_of(state);
@@ -235,8 +242,8 @@ static __always_inline void enter(struct sk_buff *skb, u64 pkt, u64 chain, struc
 			return;
 	}
 	if (!at) {
-		at = peek(pkt + cfg.nft.pkt_state);
-		bpf_probe_read_kernel(state, sizeof(state), (void *)at);
+		at = load_u64(pkt + cfg.nft.pkt_state);
+		copy_state(state, at);
 	}
 	if (!netns)
 		netns = netns_of(state);
@@ -286,7 +293,7 @@ static __always_inline void enter(struct sk_buff *skb, u64 pkt, u64 chain, struc
 static __always_inline void entered(u64 pkt, u64 chain)
 {
 	struct cpu_scratch *c;
-	void *skb = (void *)peek(pkt + cfg.nft.pkt_skb);
+	u64 skb = load_u64(pkt + cfg.nft.pkt_skb);
 	u64 level;
 
 	if (!skb)
@@ -294,11 +301,9 @@ static __always_inline void entered(u64 pkt, u64 chain)
 	c = scratch_of_cpu();
 	if (!c)
 		return;
-	if (bpf_ksym_exists(bpf_rdonly_cast))
-		skb = bpf_rdonly_cast(skb, bpf_core_type_id_kernel(struct sk_buff));
 	level = c->depth++;
 	if (level < NEST_DEPTH)
-		enter(skb, pkt, chain, c, &c->level[level]);
+		enter(POINTER(struct sk_buff, skb), pkt, chain, c, &c->level[level]);
 	else
 		__sync_fetch_and_add(&lost.nested, 1);
 	c->depth--;
