@@ -3,6 +3,7 @@
 
 mod nfscope;
 mod run;
+mod trace;
 
 use crate::compare::{
     Difference, Drops, Falsification, compare_counters, count, differences, print_difference,
@@ -33,6 +34,9 @@ pub struct Arguments {
     /// Number of packets
     #[arg(long, default_value_t = 2000)]
     packets: usize,
+    /// Every decision in its order, by `nfscope trace`, instead of the drops
+    #[arg(long)]
+    trace: bool,
     /// nfscope's backend; by default its own choice
     #[arg(long)]
     backend: Option<String>,
@@ -95,6 +99,9 @@ fn test(arguments: &Arguments) -> Result<()> {
     abilities.retain(|column, _| !arguments.without.iter().any(|name| name == column.name()));
     let plan = Plan::generate(seed, &abilities, arguments.rules, arguments.packets)?;
     println!("{} rules, {} packets", plan.rules(), plan.packets.len());
+    if arguments.trace {
+        return trace::test(&plan, &abilities, &arguments.command());
+    }
     let command = (!arguments.oracle_only).then(|| arguments.command());
     let mut check = Check { plan: &plan, falsify: arguments.falsify, problems: Vec::new() };
 
@@ -121,6 +128,7 @@ impl Arguments {
         let backend = self.backend.iter().flat_map(|b| ["--backend".to_owned(), b.clone()]);
         NfscopeCommand {
             program: self.nfscope.clone(),
+            command: if self.trace { "trace" } else { "drops" },
             arguments: backend.chain(self.more.iter().cloned()).collect(),
             each_namespace: self.each_namespace,
         }

@@ -1,4 +1,4 @@
-//! nfscope as witness: `nfscope drops --json`.
+//! nfscope as witness: `nfscope drops --json`, `nfscope trace --json`.
 
 use crate::compare::{Decision, Drops, Outcome, PacketKey};
 use crate::generate::place::Node;
@@ -23,9 +23,9 @@ pub struct Nfscope {
 
 impl Nfscope {
     /// Starts it and waits until it watches.
-    pub fn start(program: &str, arguments: &[String]) -> Result<Self> {
+    pub fn start(program: &str, command: &str, arguments: &[String]) -> Result<Self> {
         let mut child = Command::new(program)
-            .args(["drops", "--json"])
+            .args([command, "--json"])
             .args(arguments)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -152,7 +152,8 @@ fn in_netfilter(function: &str) -> bool {
     ["nf_hook_slow", "nft_do_chain", "nf_queue"].iter().any(|name| function.starts_with(name))
 }
 
-fn addresses(packet: &Packet) -> Option<(IpAddr, IpAddr)> {
+/// Source and destination address, or ARP's sender and target.
+pub fn addresses(packet: &Packet) -> Option<(IpAddr, IpAddr)> {
     match (&packet.ip, &packet.arp) {
         (Some(ip), _) => Some((ip.source, ip.destination)),
         (None, Some(arp)) => Some((arp.sender, arp.target)),

@@ -11,6 +11,7 @@ use crate::traffic::send::send_all;
 use crate::traffic::world::World;
 use anyhow::Result;
 use nfscope_event::Event;
+use nfscope_ruleset::netlink::trace::TraceMessage;
 use std::collections::HashMap;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -23,7 +24,9 @@ const SETTLE: Duration = Duration::from_millis(1500);
 pub struct NfscopeCommand {
     /// The program.
     pub program: String,
-    /// What follows `drops --json`.
+    /// `drops` or `trace`.
+    pub command: &'static str,
+    /// What follows `--json`.
     pub arguments: Vec<String>,
     /// Whether there is one for each namespace.
     pub each_namespace: bool,
@@ -33,17 +36,29 @@ impl NfscopeCommand {
     /// Starts one, or one for each namespace, and waits until all watch.
     fn start(&self, world: &World) -> Result<Vec<Nfscope>> {
         if !self.each_namespace {
-            return Ok(vec![Nfscope::start(&self.program, &self.arguments)?]);
+            return Ok(vec![Nfscope::start(&self.program, self.command, &self.arguments)?]);
         }
         let start = |node| {
             let own = ["--netns".to_owned(), world.name(node)];
-            Nfscope::start(&self.program, &[&self.arguments[..], &own].concat())
+            Nfscope::start(&self.program, self.command, &[&self.arguments[..], &own].concat())
         };
         Node::ALL.into_iter().map(start).collect()
     }
 }
 
-/// What the witnesses of a run said.
+/// What the witnesses of a run said, as they said it.
+pub struct Said {
+    /// The rules with their handles, and with their counters after the run.
+    pub rules: Rules,
+    /// The kernel's trace messages, if they were asked for.
+    pub messages: Option<Vec<(Node, Vec<TraceMessage>)>>,
+    /// nfscope's events, if it ran.
+    pub events: Option<Vec<Event>>,
+    /// The namespaces by inode number.
+    pub nodes: HashMap<u32, Node>,
+}
+
+/// Who dropped what in a run.
 pub struct Witnessed {
     /// The rules with their handles, and with their counters after the run.
     pub rules: Rules,
@@ -53,7 +68,7 @@ pub struct Witnessed {
     pub nfscope: Option<Seen>,
 }
 
-/// Runs the plan; `trace` turns the kernel's trace messages on.
+/// Runs the plan, for its drops; `trace` turns the kernel's trace messages on.
 pub fn run(
     plan: &Plan,
     abilities: &Abilities,
@@ -61,6 +76,27 @@ pub fn run(
     trace: bool,
     command: Option<&NfscopeCommand>,
 ) -> Result<Witnessed> {
+    let Said { rules, messages, events, nodes } = listen(plan, abilities, name, trace, command)?;
+    let decide = |messages: Vec<(Node, Vec<_>)>| -> Result<Drops> {
+        let mut drops = Drops::new();
+        for (node, messages) in messages {
+            oracle::decide(node, &messages, &rules, &mut drops)?;
+        }
+        Ok(drops)
+    };
+    let oracle = messages.map(decide).transpose()?;
+    let nfscope = events.map(|events| nfscope::seen(events, &nodes));
+    Ok(Witnessed { rules, oracle, nfscope })
+}
+
+/// Runs the plan; `trace` turns the kernel's trace messages on.
+pub fn listen(
+    plan: &Plan,
+    abilities: &Abilities,
+    name: &str,
+    trace: bool,
+    command: Option<&NfscopeCommand>,
+) -> Result<Said> {
     let started = Instant::now();
     let world = World::create(name)?;
     for node in Node::ALL {
@@ -90,17 +126,7 @@ pub fn run(
     for node in Node::ALL {
         rules.add(&tables(plan, node), &world.list(node)?)?;
     }
-    let mut count = 0;
-    let decide = |messages: Vec<(Node, Vec<_>)>| -> Result<Drops> {
-        let mut drops = Drops::new();
-        for (node, messages) in messages {
-            count += messages.len();
-            oracle::decide(node, &messages, &rules, &mut drops)?;
-        }
-        Ok(drops)
-    };
-    let oracle = messages.map(decide).transpose()?;
-    let nfscope = events.map(|events| nfscope::seen(events, &nodes));
+    let count: usize = messages.iter().flatten().map(|(_, messages)| messages.len()).sum();
     println!(
         "{name} run: ready in {ready:.1?}, packets sent in {:.1?}, {count} trace messages, \
          nfscope ended in {:.1?}, all in {:.1?}",
@@ -108,7 +134,7 @@ pub fn run(
         ended - settled,
         started.elapsed(),
     );
-    Ok(Witnessed { rules, oracle, nfscope })
+    Ok(Said { rules, messages, events, nodes })
 }
 
 /// Ends all, and hands out all that they said.

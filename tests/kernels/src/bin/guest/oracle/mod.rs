@@ -70,7 +70,7 @@ fn outcome(node: Node, message: &TraceMessage, rules: &Rules) -> Result<Option<O
 }
 
 /// Source and destination address, or ARP's sender and target.
-fn addresses(header: &[u8]) -> Option<(IpAddr, IpAddr)> {
+pub fn addresses(header: &[u8]) -> Option<(IpAddr, IpAddr)> {
     let v4 = |at: usize| -> Option<IpAddr> {
         let octets: [u8; 4] = header.get(at..at + 4)?.try_into().ok()?;
         Some(Ipv4Addr::from(octets).into())

@@ -78,6 +78,16 @@ impl Rules {
         self.columns.get(&((node, family, table.to_owned()), chain.to_owned())).copied()
     }
 
+    /// Handles of a chain's rules, in their order.
+    pub fn chain(&self, node: Node, family: Family, table: &str, chain: &str) -> Vec<u64> {
+        let here = |((n, f, t), _): &(TableKey, u64)| *n == node && *f == family && t == table;
+        let rules = self.rules.iter().filter(|(key, known)| here(key) && known.chain == chain);
+        // they were made in this order
+        let mut handles: Vec<u64> = rules.map(|((_, handle), _)| *handle).collect();
+        handles.sort_unstable();
+        handles
+    }
+
     /// All rules with namespace, family, table and handle.
     pub fn iter(&self) -> impl Iterator<Item = (Node, Family, &str, u64, &Known)> {
         self.rules.iter().map(|(((node, family, table), handle), known)| {
