@@ -24,7 +24,7 @@ pub use packet::{
 
 pub use trace::{
     ChainEnd, Cloned, Delivered, Dropped, Ended, Enter, Mapped, Missing, NoMatch, RuleText, Sent,
-    Step, Trace, TracePolicy, TraceRule, Verdict,
+    Step, Trace, TracePolicy, TraceRule, Verdict, Why,
 };
 
 use serde::{Deserialize, Serialize};

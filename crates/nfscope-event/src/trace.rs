@@ -195,10 +195,33 @@ pub struct NoMatch {
     /// lists them. Unknown where it stands far behind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expression: Option<u32>,
+    /// Why, with `--why`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<Why>,
     /// nftables' registers at that moment (`struct nft_regs`, 80 bytes in
     /// hexadecimal, as they lie in memory).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registers: Option<String>,
+}
+
+/// Which condition of a rule a packet did not meet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Why {
+    /// The kernel's name of the expression's type: `cmp`, `lookup`.
+    pub expression: String,
+    /// The condition in the rule's words: `tcp dport 10000`.
+    pub condition: String,
+    /// What is compared, if anything: `tcp dport`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selector: Option<String>,
+    /// What was wanted: `10000`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wanted: Option<String>,
+    /// What the packet had: `9080`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actual: Option<String>,
+    /// That as a sentence: `packet has 9080`.
+    pub reason: String,
 }
 
 /// A rule matched.

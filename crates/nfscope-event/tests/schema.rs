@@ -6,7 +6,7 @@ use nfscope_event::{
     Arp, Backend, Cause, ChainEnd, ChainRef, Cloned, Conntrack, Delivered, Device, Drop, Dropped,
     Ended, Enter, Event, Family, Freed, Icmp, Ip, KernelDrop, Link, LossPlace, Lost, Mapped,
     Missing, Netns, NftPolicy, NftRule, NftVerdict, NoMatch, Notice, Packet, Ports, Process,
-    RuleText, Sent, Step, Tcp, Trace, TracePolicy, TraceRule, Transport, Tuple, Verdict, Vlan,
+    RuleText, Sent, Step, Tcp, Trace, TracePolicy, TraceRule, Transport, Tuple, Verdict, Vlan, Why,
 };
 use serde_json::Value;
 
@@ -241,6 +241,14 @@ fn steps() -> Vec<Step> {
             handle: 7,
             text: rule_text,
             expression: Some(3),
+            why: Some(Why {
+                expression: "cmp".into(),
+                condition: "tcp dport 10000".into(),
+                selector: text("tcp dport"),
+                wanted: text("10000"),
+                actual: text("9080"),
+                reason: "packet has 9080".into(),
+            }),
             registers: text("00ff"),
         })),
         Step::End(ChainEnd { traversal: 1, depth: 1, place: place() }),

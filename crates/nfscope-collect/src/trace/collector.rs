@@ -95,7 +95,7 @@ impl TraceCollector {
             }
             Err(e) => return Err(e),
         };
-        running.try_out(scratch, options.misses.is_some())?;
+        running.try_out(scratch, options.misses.is_some(), !setup.fentries.is_empty())?;
         drop(running);
         Self::run(options, setup, context)
     }
@@ -140,7 +140,12 @@ impl TraceCollector {
         Ok(TraceLosses { ring, nested: nested + skipped, packets, entries })
     }
 
-    fn try_out(&mut self, scratch: &Scratch, misses: bool) -> Result<(), CollectError> {
+    fn try_out(
+        &mut self,
+        scratch: &Scratch,
+        misses: bool,
+        fentry: bool,
+    ) -> Result<(), CollectError> {
         let backend = self.backend.as_str();
         let test = SelfTest::prepare(scratch)?;
         let trials = test.trials();
@@ -152,6 +157,10 @@ impl TraceCollector {
         }
         let verdict = self_test::judge(&trials, &records, misses);
         test.remove();
+        if fentry && self_test::preemptible(&records) {
+            let reason = "another task may interrupt programs at functions' entries".into();
+            return Err(CollectError::Backend { backend, reason });
+        }
         verdict.map_err(|why| CollectError::Backend {
             backend,
             reason: format!("the self-test failed: {why}"),

@@ -27,7 +27,7 @@ static __always_inline struct fate *fate(u64 skb, struct tracked *t, u32 kind)
 	f->device[0] = f->comm[0] = 0;
 	count = cfg.context_known ? preempt_count_now() : -1;
 	if (IN_PROCESS(count)) {
-		f->in_process = 1;
+		f->in_process = PREEMPTIBLE(count) ? IN_PROCESS_PREEMPTIBLE : 1;
 		f->pid = bpf_get_current_pid_tgid() >> 32;
 		bpf_get_current_comm(f->comm, sizeof(f->comm));
 	}

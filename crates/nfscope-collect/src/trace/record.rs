@@ -125,6 +125,8 @@ pub struct Fate {
     pub callers: Vec<u64>,
     /// Process id and command, where the process is the context.
     pub process: Option<(u32, String)>,
+    /// Another task could interrupt the program that made the record.
+    pub preemptible: bool,
 }
 
 /// One of the three.
@@ -252,7 +254,8 @@ fn fate(r: &mut Reader<'_>) -> Option<Fate> {
         6 => FateKind::Delivered { netns, family },
         _ => return None,
     };
-    Some(Fate { kind, location, callers, process: (in_process != 0).then_some((pid, comm)) })
+    let process = (in_process != 0).then_some((pid, comm));
+    Some(Fate { kind, location, callers, process, preemptible: in_process == 2 })
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Decision, DecisionKind, Record, TraceRecord};
+use super::{Decision, DecisionKind, FateKind, Record, TraceRecord};
 use crate::drop::Note;
 use crate::nft::{Trial, udp_port};
 
@@ -53,6 +53,17 @@ pub fn complete(trials: &[Trial], records: &[TraceRecord]) -> bool {
     let ways = ways(records);
     let ended = |way: &Way<'_>| way.decisions.last().is_some_and(|d| d.code >= 0);
     trials.iter().all(|trial| ways.get(&trial.port).is_some_and(ended))
+}
+
+/// Whether other tasks can interrupt a tracepoint's program, as they can since
+/// about 7.0: what they do meanwhile is lost to programs of that kind, those at
+/// functions' entries included.
+pub fn preemptible(records: &[TraceRecord]) -> bool {
+    let fates = records.iter().filter_map(|record| match &record.what {
+        Record::Fate(fate) => Some(fate),
+        _ => None,
+    });
+    fates.into_iter().any(|f| f.preemptible && matches!(f.kind, FateKind::Dropped { .. }))
 }
 
 /// What is wrong with the records, if anything. `misses`: rules that do not

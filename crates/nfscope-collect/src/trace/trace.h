@@ -146,6 +146,8 @@ enum fate_kind {
 	FATE_DELIVERED = 6,
 };
 
+#define IN_PROCESS_PREEMPTIBLE 2 /* another task could interrupt the program */
+
 /* What became of a packet outside of nftables. */
 struct fate {
 	struct record_head head;
@@ -157,7 +159,7 @@ struct fate {
 	u32 ifindex;
 	u32 netns;
 	u32 pid;
-	u32 in_process; /* pid and comm are the context */
+	u32 in_process; /* not 0: pid and comm are the context */
 	char device[16];
 	char comm[16];
 	s32 callers_size; /* bytes used in callers; negative: the walk's error */

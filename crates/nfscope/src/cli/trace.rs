@@ -43,7 +43,8 @@ pub struct TraceArguments {
     #[arg(long)]
     pub all: bool,
 
-    /// For each rule that did not match, tell which of its expressions failed
+    /// For each rule that did not match, tell which condition failed, what it
+    /// wanted and what the packet had
     #[arg(long)]
     pub why: bool,
 

@@ -8,6 +8,7 @@ use nfscope_event::{Cause, ChainRef, Drop, Netns, NftRule, NftVerdict};
 use nfscope_ruleset::netlink::Ending;
 use nfscope_ruleset::netns::{self, Names};
 use nfscope_ruleset::nft::{Lookup, Options, Rule, RuleQuery, RulesetCache};
+use nfscope_ruleset::why;
 
 /// More namespaces than this are not all watched from the start: each takes a
 /// thread and, while rules change, a listing.
@@ -173,6 +174,11 @@ impl Rules {
             Lookup::Pending => Err(Some("the ruleset was still being read")),
             Lookup::Unknown => Err(Some("the rule was gone or replaced before its text was known")),
         }
+    }
+
+    /// The rule in full, for the explanation of what it does not match.
+    pub(super) fn details(&self, inode: u32, query: &RuleQuery<'_>) -> Lookup<why::Rule> {
+        self.cache.details(inode, query)
     }
 
     /// Why a rule that is known has no text.

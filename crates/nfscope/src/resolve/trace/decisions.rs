@@ -1,9 +1,12 @@
 //! What nftables decided, and where: chains by jumps, gotos and returns.
 
+use std::sync::Arc;
+
 use nfscope_collect::trace::{Decision, DecisionKind, Head};
 use nfscope_event::{ChainEnd, ChainRef, Missing, RuleText, Step, TracePolicy, TraceRule, Verdict};
 
 use super::Way;
+use super::headers::Headers;
 
 /// A passage through a base chain.
 #[derive(Debug, Clone)]
@@ -15,6 +18,8 @@ pub(super) struct Traversal {
     pub netns: u32,
     /// Names of the chains, from the base chain to the current one.
     pub chains: Vec<String>,
+    /// The packet as it entered.
+    pub packet: Arc<Headers>,
 }
 
 impl Traversal {

@@ -2,11 +2,13 @@
 
 mod connection;
 mod decisions;
+mod headers;
 mod rules;
 #[cfg(test)]
 mod tests;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use nfscope_collect::trace::{Entry, Fate, FateKind, Head, Miss, Record, TraceRecord};
 use nfscope_event::{
@@ -18,6 +20,7 @@ use super::drop::{packet, process};
 use super::{DropResolver, ReasonNames, hooks};
 use connection::{conntrack, mapped};
 use decisions::{Traversal, decide};
+use headers::Headers;
 
 /// A packet of which nothing was heard for so long is not remembered.
 const FORGET_NS: u64 = 300_000_000_000;
@@ -73,6 +76,8 @@ pub struct Unresolved {
     monotonic_ns: u64,
     /// nftables' registers at the verdict.
     registers: Option<[u32; 20]>,
+    /// The packet as it entered the chain, for rules that did not match.
+    packet: Option<Arc<Headers>>,
 }
 
 /// Turns records into steps.
@@ -179,6 +184,7 @@ impl TraceResolver {
             table_handle: 0,
             monotonic_ns: head.monotonic_ns,
             registers: None,
+            packet: None,
         }
     }
 
@@ -205,6 +211,7 @@ impl TraceResolver {
             table_handle: chain.table_handle,
             netns: entry.packet.netns,
             chains: vec![chain.chain.clone()],
+            packet: Arc::new(Headers::of(entry)),
         });
         let device =
             |d: &Option<(u32, String)>| d.clone().map(|(index, name)| Device { index, name });
@@ -236,11 +243,13 @@ impl TraceResolver {
                 handle: miss.rule,
                 text: RuleText::default(),
                 expression: miss.expr_index,
+                why: None,
                 registers: miss.registers.as_ref().map(hexadecimal),
             }));
             let mut step = self.step(way, head, sequence, step);
             step.table_handle = traversal.table_handle;
             step.registers = miss.registers;
+            step.packet = Some(Arc::clone(&traversal.packet));
             step
         };
         (first..).zip(misses).map(step).collect()

@@ -1,10 +1,12 @@
 //! Texts of the rules on a packet's way.
 
-use nfscope_event::{RuleText, Step, TraceRule, Verdict};
+use nfscope_event::{NoMatch, RuleText, Step, TraceRule, Verdict, Why};
 use nfscope_ruleset::netlink::Ending;
 use nfscope_ruleset::nft::{Lookup, Rule, RuleQuery};
+use nfscope_ruleset::why::explain;
 
 use super::Unresolved;
+use super::headers::Headers;
 use crate::resolve::{Answer, Rules};
 
 impl Rules {
@@ -39,10 +41,44 @@ impl Rules {
             }
             (Step::NoMatch(rule), _) => {
                 rule.text = text;
-                Answer::Ready
+                let packet = step.packet.as_deref();
+                self.why(rule, &query, inode, registers.as_ref().zip(packet), last)
             }
             _ => Answer::Ready,
         }
+    }
+
+    /// Why a rule did not match, if the registers of that moment are there.
+    fn why(
+        &self,
+        rule: &mut NoMatch,
+        query: &RuleQuery<'_>,
+        inode: u32,
+        known: Option<(&[u32; 20], &Headers)>,
+        last: bool,
+    ) -> Answer {
+        let (Some((registers, packet)), Some(index)) = (known, rule.expression) else {
+            return Answer::Ready;
+        };
+        let details = match self.details(inode, query) {
+            Lookup::Known(details) => details,
+            Lookup::Pending if !last => return Answer::Pending,
+            Lookup::Pending | Lookup::Unknown => return Answer::Ready,
+        };
+        let mut bytes = [0; 80];
+        for (to, word) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(registers) {
+            *to = word.to_ne_bytes();
+        }
+        let why = explain(&details, index as usize, &bytes, &packet.facts());
+        rule.why = Some(Why {
+            expression: why.expression,
+            condition: why.condition,
+            selector: why.selector,
+            wanted: why.wanted,
+            actual: why.actual,
+            reason: why.reason,
+        });
+        Answer::Ready
     }
 
     fn text(&self, found: Result<&Rule, &&str>) -> RuleText {

@@ -92,7 +92,8 @@ impl Packet {
     }
 
     fn fate(&mut self, kind: FateKind) -> TraceRecord {
-        let fate = Fate { kind, location: 0, callers: Vec::new(), process: None };
+        let fate =
+            Fate { kind, location: 0, callers: Vec::new(), process: None, preemptible: false };
         self.record(0, Record::Fate(fate))
     }
 }

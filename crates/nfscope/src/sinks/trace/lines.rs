@@ -158,9 +158,13 @@ fn matched(rule: &TraceRule) -> String {
     line + &elapsed(rule.elapsed_ns)
 }
 
-/// `rule 7 no match: tcp dport 10000 drop`
+/// `rule 7 no match: tcp dport 10000 drop  -- tcp dport 10000: packet has 9080`
 fn missed(rule: &NoMatch) -> String {
-    format!("rule {} no match: {}", rule.handle, words(&rule.text))
+    let line = format!("rule {} no match: {}", rule.handle, words(&rule.text));
+    match &rule.why {
+        Some(why) => format!("{line}  -- {}: {}", escape(&why.condition), escape(&why.reason)),
+        None => line,
+    }
 }
 
 fn words(text: &RuleText) -> String {
