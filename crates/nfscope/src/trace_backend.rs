@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use nfscope_collect::CollectError;
 use nfscope_collect::nft::{Scratch, nft_offsets, trace_arguments};
-use nfscope_collect::trace::{TraceCollector, TraceLosses, TraceOptions, TraceRecord, TraceSetup};
+use nfscope_collect::trace::{
+    Attachment, TraceCollector, TraceLosses, TraceOptions, TraceRecord, TraceSetup,
+};
 use nfscope_event::Backend;
 use nfscope_kernel::layout::NftLayout;
 use nfscope_kernel::locate::nft::NftPoints;
@@ -85,11 +87,8 @@ impl Start<'_> {
         let refuse = |reason: String| CollectError::Backend { backend: "points", reason };
         let located = self.machine.locate(self.layout).map_err(refuse)?;
         let offsets = nft_offsets(self.layout, &self.machine.btf);
-        let setup =
-            |fentry| TraceSetup::points(offsets, &located.points, fentry, |f| self.has_function(f));
-        self.either(refuse, |fentry| {
-            self.run(setup(fentry).map_err(refuse)?, Some(&located.points))
-        })
+        let setup = |by| TraceSetup::points(offsets, &located.points, by, |f| self.has_function(f));
+        self.either(refuse, |by| self.run(setup(by).map_err(refuse)?, Some(&located.points)))
     }
 
     fn trace_hook(&self) -> Result<StartedTrace, CollectError> {
@@ -103,22 +102,30 @@ impl Start<'_> {
             Some(_) => Some(self.machine.locate(self.layout).map_err(refuse)?.points),
             None => None,
         };
-        self.either(refuse, |fentry| {
+        self.either(refuse, |by| {
             let has = |f: &str| self.has_function(f);
-            self.run(TraceSetup::trace_hook(offsets, arguments, fentry, has), points.as_ref())
+            self.run(TraceSetup::trace_hook(offsets, arguments, by, has), points.as_ref())
         })
     }
 
-    /// By fentry, which is cheaper; kernels without types for modules have
-    /// only kprobes.
+    /// By what is cheapest of what this kernel allows.
     fn either(
         &self,
         refuse: impl Fn(String) -> CollectError,
-        run: impl Fn(bool) -> Result<StartedTrace, CollectError>,
+        run: impl Fn(Attachment) -> Result<StartedTrace, CollectError>,
     ) -> Result<StartedTrace, CollectError> {
-        run(true).or_else(|fentry| {
-            run(false).map_err(|kprobe| refuse(format!("by fentry: {fentry}; by kprobe: {kprobe}")))
-        })
+        let mut reasons = Vec::new();
+        for (by, name) in [
+            (Attachment::Fentry, "by fentry"),
+            (Attachment::ModuleKprobe, "by fentry and kprobe"),
+            (Attachment::Kprobe, "by kprobe"),
+        ] {
+            match run(by) {
+                Ok(started) => return Ok(started),
+                Err(e) => reasons.push(format!("{name}: {e}")),
+            }
+        }
+        Err(refuse(reasons.join("; ")))
     }
 
     fn run(

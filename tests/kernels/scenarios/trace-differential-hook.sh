@@ -4,4 +4,4 @@
 # timeout: 500
 modprobe nf_tables
 nfscope-guest differential --timeout 490 --seed 6 --trace --backend trace-hook \
-    --packets 1200 -- --all --ring-size 64M
+    --packets 1500 -- --all --ring-size 64M

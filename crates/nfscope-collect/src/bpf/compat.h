@@ -61,6 +61,14 @@ enum skb_drop_reason { SKB_NOT_DROPPED_YET };
 struct trace_event_raw_kfree_skb___reason {
 	enum skb_drop_reason reason;
 };
+/* 6.3: "net: add location to trace_consume_skb()" */
+struct trace_event_raw_consume_skb {
+	void *skbaddr;
+	void *location;
+};
+struct trace_event_raw_net_dev_start_xmit {
+	const void *skbaddr;
+};
 #pragma clang attribute pop
 
 /* include/linux/cpumask_types.h: words that every kernel has a type for */

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use libbpf_rs::{Link, Object, RingBuffer, RingBufferBuilder};
+use libbpf_rs::{Link, Object, ProgramMut, RingBuffer, RingBufferBuilder};
 use nfscope_event::Backend;
 
 use super::config::Config;
@@ -95,7 +95,7 @@ impl TraceCollector {
             }
             Err(e) => return Err(e),
         };
-        running.try_out(scratch, options.misses.is_some(), !setup.fentries.is_empty())?;
+        running.try_out(scratch, options.misses.is_some(), setup.interruptible)?;
         drop(running);
         Self::run(options, setup, context)
     }
@@ -144,7 +144,7 @@ impl TraceCollector {
         &mut self,
         scratch: &Scratch,
         misses: bool,
-        fentry: bool,
+        interruptible: bool,
     ) -> Result<(), CollectError> {
         let backend = self.backend.as_str();
         let test = SelfTest::prepare(scratch)?;
@@ -157,8 +157,8 @@ impl TraceCollector {
         }
         let verdict = self_test::judge(&trials, &records, misses);
         test.remove();
-        if fentry && self_test::preemptible(&records) {
-            let reason = "another task may interrupt programs at functions' entries".into();
+        if interruptible && self_test::preemptible(&records) {
+            let reason = "another task can interrupt its programs".into();
             return Err(CollectError::Backend { backend, reason });
         }
         verdict.map_err(|why| CollectError::Backend {
@@ -210,14 +210,20 @@ fn load(
 
 fn attach(object: &Object, setup: &TraceSetup) -> Result<Vec<Link>, CollectError> {
     let mut links = Vec::new();
+    let failed = |program: &str, e: libbpf_rs::Error| CollectError::Attach {
+        place: program.trim_start_matches("on_").into(),
+        reason: e.to_string(),
+    };
+    // those that select packets come last: a packet must not be selected that
+    // nobody sees freed
+    for program in &setup.probed {
+        let attach = |p: &ProgramMut<'_>| p.attach().map_err(|e| failed(program, e));
+        links.push(object::with_program(object, program, attach)?);
+    }
     let fentries = setup.fentries.iter().map(|(program, _)| *program);
-    for program in setup.elsewhere().chain(fentries) {
-        links.push(object::with_program(object, program, |p| {
-            p.attach_trace().map_err(|e| CollectError::Attach {
-                place: program.trim_start_matches("on_").into(),
-                reason: e.to_string(),
-            })
-        })?);
+    for program in setup.traced.iter().copied().chain(fentries) {
+        let attach = |p: &ProgramMut<'_>| p.attach_trace().map_err(|e| failed(program, e));
+        links.push(object::with_program(object, program, attach)?);
     }
     for (program, function, offset) in &setup.kprobes {
         links.push(object::with_program(object, program, |p| {

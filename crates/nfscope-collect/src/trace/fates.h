@@ -79,21 +79,23 @@ int BPF_PROG(on_release, struct sk_buff *skb)
 	return 0;
 }
 
-SEC("tp_btf/net_dev_start_xmit")
-int BPF_PROG(on_transmit, struct sk_buff *skb, struct net_device *dev)
+static __always_inline void transmitted(u64 skb, struct net_device *dev)
 {
-	struct tracked *t = find((u64)skb);
-	struct fate *f;
+	struct tracked *t = find(skb);
+	struct fate *f = t ? fate(skb, t, FATE_SENT) : 0;
 
-	if (!t)
-		return 0;
-	f = fate((u64)skb, t, FATE_SENT);
 	if (!f)
-		return 0;
+		return;
 	f->ifindex = BPF_CORE_READ(dev, ifindex);
 	f->netns = BPF_CORE_READ(dev, nd_net.net, ns.inum);
 	BPF_CORE_READ_STR_INTO(&f->device, dev, name);
 	send(f);
+}
+
+SEC("tp_btf/net_dev_start_xmit")
+int BPF_PROG(on_transmit, struct sk_buff *skb, struct net_device *dev)
+{
+	transmitted((u64)skb, dev);
 	return 0;
 }
 
@@ -114,13 +116,59 @@ static __always_inline void delivered(struct sock *sk, u64 skb)
 	send(f);
 }
 
+/*
+ * For kernels that let another task interrupt the programs above (since about
+ * 7.0): they would be skipped for what that task does. Kprobes and the programs
+ * of trace events run without preemption, at a higher price.
+ */
+SEC("tracepoint/skb/kfree_skb")
+int on_drop_event(struct trace_event_raw_kfree_skb *event)
+{
+	struct trace_event_raw_kfree_skb___reason *with = (void *)event;
+
+	ended(event, (u64)event->skbaddr, FATE_DROPPED, (u64)event->location,
+	      cfg.has_reason ? with->reason : 0);
+	return 0;
+}
+
+SEC("tracepoint/skb/consume_skb")
+int on_consume_event(struct trace_event_raw_consume_skb *event)
+{
+	ended(event, (u64)event->skbaddr, FATE_CONSUMED,
+	      cfg.has_place ? (u64)event->location : NO_LOCATION, 0);
+	return 0;
+}
+
+SEC("tracepoint/net/net_dev_start_xmit")
+int on_transmit_event(struct trace_event_raw_net_dev_start_xmit *event)
+{
+	struct sk_buff *skb = (void *)event->skbaddr;
+
+	if (lost.active)
+		transmitted((u64)skb, BPF_CORE_READ(skb, dev));
+	return 0;
+}
+
+SEC("kprobe/skb_release_head_state")
+int on_release_kprobe(struct pt_regs *ctx)
+{
+	ended(ctx, PT_REGS_PARM1(ctx), FATE_FREED, NO_LOCATION, 0);
+	return 0;
+}
+
 /* Where a packet is handed to its socket: (sk, skb). */
-#define DELIVERY(function)                                                  \
-	SEC("fentry/" #function)                                            \
-	int BPF_PROG(on_##function, struct sock *sk, struct sk_buff *skb)   \
-	{                                                                   \
-		delivered(sk, (u64)skb);                                    \
-		return 0;                                                   \
+#define DELIVERY(function)                                                         \
+	SEC("fentry/" #function)                                                   \
+	int BPF_PROG(on_##function, struct sock *sk, struct sk_buff *skb)          \
+	{                                                                          \
+		delivered(sk, (u64)skb);                                           \
+		return 0;                                                          \
+	}                                                                          \
+	SEC("kprobe/" #function)                                                   \
+	int on_##function##_kprobe(struct pt_regs *ctx)                            \
+	{                                                                          \
+		delivered((struct sock *)PT_REGS_PARM1(ctx), PT_REGS_PARM2(ctx));  \
+		return 0;                                                          \
 	}
 DELIVERY(tcp_v4_do_rcv)
 DELIVERY(tcp_v6_do_rcv)

@@ -10,5 +10,5 @@ mod self_test;
 
 pub use collector::{TraceCollector, TraceLosses, TraceOptions};
 pub use conntrack::{Connection, Tuple};
-pub use programs::TraceSetup;
+pub use programs::{Attachment, TraceSetup};
 pub use record::{Decision, DecisionKind, Entry, Fate, FateKind, Head, Miss, Record, TraceRecord};

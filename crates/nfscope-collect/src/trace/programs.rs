@@ -9,21 +9,43 @@ use crate::nft::{PointValues, ValueAt};
 /// The function of the trace hook.
 const TRACE: &str = "__nft_trace_packet";
 
-/// Programs on functions of the kernel's own image, with their function. One
-/// that a kernel does not have tells nothing there.
-const FATES: [(&str, &str); 9] = [
-    ("on_release", "skb_release_head_state"),
-    ("on_tcp_v4_do_rcv", "tcp_v4_do_rcv"),
-    ("on_tcp_v6_do_rcv", "tcp_v6_do_rcv"),
-    ("on___udp_enqueue_schedule_skb", "__udp_enqueue_schedule_skb"),
-    ("on___sock_queue_rcv_skb", "__sock_queue_rcv_skb"),
-    ("on_skb_clone", "skb_clone"),
-    ("on_skb_copy", "skb_copy"),
-    ("on_skb_copy_expand", "skb_copy_expand"),
-    ("on_pskb_copy", "__pskb_copy_fclone"),
+/// A place of the kernel's own image: the function, the program for its entry
+/// and the kprobe that can stand in for it. One that a kernel does not have
+/// tells nothing there.
+const FATES: [(&str, &str, &str); 5] = [
+    ("skb_release_head_state", "on_release", "on_release_kprobe"),
+    ("tcp_v4_do_rcv", "on_tcp_v4_do_rcv", "on_tcp_v4_do_rcv_kprobe"),
+    ("tcp_v6_do_rcv", "on_tcp_v6_do_rcv", "on_tcp_v6_do_rcv_kprobe"),
+    (
+        "__udp_enqueue_schedule_skb",
+        "on___udp_enqueue_schedule_skb",
+        "on___udp_enqueue_schedule_skb_kprobe",
+    ),
+    ("__sock_queue_rcv_skb", "on___sock_queue_rcv_skb", "on___sock_queue_rcv_skb_kprobe"),
+];
+/// The same for functions that copy packets, at their return; a kprobe there
+/// would lack the arguments.
+const COPIES: [(&str, &str); 4] = [
+    ("skb_clone", "on_skb_clone"),
+    ("skb_copy", "on_skb_copy"),
+    ("skb_copy_expand", "on_skb_copy_expand"),
+    ("__pskb_copy_fclone", "on_pskb_copy"),
 ];
 /// Programs on tracepoints.
 const TRACEPOINTS: [&str; 3] = ["on_drop", "on_consume", "on_transmit"];
+/// Programs of the trace events behind them.
+const TRACE_EVENTS: [&str; 3] = ["on_drop_event", "on_consume_event", "on_transmit_event"];
+
+/// How programs are attached to functions' entries and tracepoints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attachment {
+    /// With fentry, which is the cheapest.
+    Fentry,
+    /// In nf_tables by kprobe: for kernels without type information of modules.
+    ModuleKprobe,
+    /// All by kprobes and trace events, which no other task interrupts.
+    Kprobe,
+}
 
 /// A kprobe: program, function, byte offset.
 pub(super) type Kprobe = (&'static str, &'static str, u64);
@@ -54,23 +76,28 @@ pub struct TraceSetup {
     pub(super) kprobes: Vec<Kprobe>,
     /// Programs of functions in nf_tables to attach with fentry.
     pub(super) fentries: Vec<(&'static str, &'static str)>,
-    fates: Vec<&'static str>,
+    /// Whether other tasks can interrupt the programs that tell fates, on
+    /// kernels where they can interrupt a tracepoint's.
+    pub(super) interruptible: bool,
+    /// Programs whose place stands in their name: tracepoints and functions.
+    pub(super) traced: Vec<&'static str>,
+    /// The same, trace events and kprobes.
+    pub(super) probed: Vec<&'static str>,
 }
 
 impl TraceSetup {
-    /// The trace hook. `fentry`: whether functions of nf_tables can be attached
-    /// to with fentry; else by kprobe. `has_function`: whether the kernel's own
-    /// image has a function of this name.
+    /// The trace hook. `has_function`: whether the kernel's own image has a
+    /// function of this name.
     pub fn trace_hook(
         nft: NftOffsets,
         trace: TraceArguments,
-        fentry: bool,
+        by: Attachment,
         has_function: impl Fn(&str) -> bool,
     ) -> Self {
-        let mut setup = Self::entries(Backend::TraceHook, nft, fentry, has_function);
+        let mut setup = Self::entries(Backend::TraceHook, nft, by, has_function);
         setup.trace_key = true;
         setup.trace = trace;
-        if fentry {
+        if by == Attachment::Fentry {
             setup.fentries.push(("trace_packet_fentry", TRACE));
         } else {
             setup.kprobes.push(("trace_packet_kprobe", TRACE, 0));
@@ -82,10 +109,10 @@ impl TraceSetup {
     pub fn points(
         nft: NftOffsets,
         found: &NftPoints,
-        fentry: bool,
+        by: Attachment,
         has_function: impl Fn(&str) -> bool,
     ) -> Result<Self, String> {
-        let mut setup = Self::entries(Backend::Points, nft, fentry, has_function);
+        let mut setup = Self::entries(Backend::Points, nft, by, has_function);
         let verdict = found.verdict.as_ref().map_err(ToString::to_string)?;
         let matched = found.matched.as_ref().map_err(ToString::to_string)?;
         setup.points.verdict = values(verdict);
@@ -109,16 +136,24 @@ impl TraceSetup {
     fn entries(
         backend: Backend,
         nft: NftOffsets,
-        fentry: bool,
+        by: Attachment,
         has_function: impl Fn(&str) -> bool,
     ) -> Self {
-        let there = FATES.iter().filter(|(_, function)| has_function(function));
-        let fates = there.map(|(program, _)| *program).collect();
-        let (fentries, kprobes) = if fentry {
-            (vec![("chain_fentry", FUNCTION)], Vec::new())
-        } else {
-            (Vec::new(), vec![("chain_kprobe", FUNCTION, 0)])
+        let (fentries, kprobes) = match by {
+            Attachment::Fentry => (vec![("chain_fentry", FUNCTION)], Vec::new()),
+            _ => (Vec::new(), vec![("chain_kprobe", FUNCTION, 0)]),
         };
+        let there = FATES.iter().filter(|(function, ..)| has_function(function));
+        let copies = COPIES.iter().filter(|(function, _)| has_function(function));
+        let mut traced: Vec<_> = copies.map(|(_, program)| *program).collect();
+        let mut probed = Vec::new();
+        if by == Attachment::Kprobe {
+            probed.extend(TRACE_EVENTS);
+            probed.extend(there.map(|(_, _, kprobe)| *kprobe));
+        } else {
+            traced.extend(TRACEPOINTS);
+            traced.extend(there.map(|(_, entry, _)| *entry));
+        }
         Self {
             backend,
             trace_key: false,
@@ -127,7 +162,9 @@ impl TraceSetup {
             points: Points::default(),
             kprobes,
             fentries,
-            fates,
+            interruptible: by != Attachment::Kprobe,
+            traced,
+            probed,
         }
     }
 
@@ -136,18 +173,12 @@ impl TraceSetup {
         self.kprobes.extend(probes);
     }
 
-    /// Programs whose place stands in their name. They are attached before
-    /// those that select packets: a packet must not be selected that nobody
-    /// sees freed.
-    pub(super) fn elsewhere(&self) -> impl Iterator<Item = &'static str> {
-        TRACEPOINTS.into_iter().chain(self.fates.iter().copied())
-    }
-
     /// Names of all programs to load.
     pub(super) fn programs(&self) -> Vec<&'static str> {
         let fentries = self.fentries.iter().map(|(program, _)| *program);
         let kprobes = self.kprobes.iter().map(|(program, ..)| *program);
-        self.elsewhere().chain(fentries).chain(kprobes).collect()
+        let elsewhere = self.traced.iter().chain(&self.probed).copied();
+        elsewhere.chain(fentries).chain(kprobes).collect()
     }
 }
 

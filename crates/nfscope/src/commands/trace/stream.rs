@@ -17,6 +17,9 @@ const MAX_WAITING: usize = 65_536;
 /// How long the texts of the last steps are waited for.
 const LAST_PATIENCE: Duration = Duration::from_secs(5);
 
+/// Steps that wait keep packets from being shown as silent, at most so long.
+const HOLD: Duration = Duration::from_secs(3);
+
 /// Resolves, counts, and hands on to the sinks.
 pub struct Stream {
     resolver: TraceResolver,
@@ -31,6 +34,7 @@ pub struct Stream {
     open: HashMap<u64, Instant>,
     counted: u64,
     losses: TraceLosses,
+    flushed: Instant,
 }
 
 impl Stream {
@@ -61,6 +65,7 @@ impl Stream {
             open: HashMap::new(),
             counted: 0,
             losses: TraceLosses::default(),
+            flushed: Instant::now(),
         }
     }
 
@@ -161,8 +166,13 @@ impl Stream {
         self.sinks.iter_mut().try_for_each(|sink| sink.event(event))
     }
 
-    /// Hands everything to the reader.
+    /// Hands everything to the reader, and has packets shown that are silent:
+    /// not while their steps may be among those that wait for texts.
     pub fn flush(&mut self) -> io::Result<()> {
+        if !self.waiting.is_empty() && self.flushed.elapsed() < HOLD {
+            return Ok(());
+        }
+        self.flushed = Instant::now();
         self.sinks.iter_mut().try_for_each(|sink| sink.flush())
     }
 
