@@ -60,10 +60,15 @@ pub fn start(
         TraceBackendChoice::TraceHook => "trace_hook",
         TraceBackendChoice::Points | TraceBackendChoice::Auto => "points",
     };
-    let layout = machine
-        .layout
-        .as_ref()
-        .map_err(|reason| CollectError::Backend { backend, reason: reason.clone() })?;
+    let layout = machine.layout.as_ref().map_err(|reason| CollectError::Backend {
+        backend,
+        reason: if machine.has_nf_tables {
+            reason.clone()
+        } else {
+            "nf_tables is not loaded, so no packet passes a rule of it; nft list ruleset loads it"
+                .into()
+        },
+    })?;
     let start = Start { options, machine, layout };
     match choice {
         TraceBackendChoice::Points => start.points(),
