@@ -132,6 +132,7 @@ impl Stream {
     /// Gives texts that are still being read their time, then shows the rest.
     pub fn settle(&mut self) -> io::Result<()> {
         let deadline = Instant::now() + LAST_PATIENCE;
+        self.rules.hurry();
         while !self.waiting.is_empty() && Instant::now() < deadline {
             self.rules.wait(Duration::from_millis(50));
             self.advance(false)?;
