@@ -14,6 +14,9 @@ use crate::{CollectError, object, raw};
 
 /// The compiled programs.
 const OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/trace.bpf.o"));
+/// Records that one call hands out: with more the caller would not come to
+/// look at its signals while packets keep coming.
+const AT_ONCE: usize = 8_192;
 /// How long the self-test's records may take.
 const TRIAL_PATIENCE: Duration = Duration::from_secs(2);
 /// The ring of the self-test, in bytes.
@@ -120,13 +123,17 @@ impl TraceCollector {
     /// Waits up to `timeout` for records and returns them in the order in
     /// which the kernel made them.
     pub fn poll(&mut self, timeout: Duration) -> Result<Vec<TraceRecord>, CollectError> {
+        use libbpf_rs::ErrorKind::{Interrupted, WouldBlock};
         match self.ring.poll(timeout) {
             Ok(()) => {}
-            Err(e) if e.kind() == libbpf_rs::ErrorKind::Interrupted => {}
+            Err(e) if matches!(e.kind(), Interrupted | WouldBlock) => {}
             Err(e) => return Err(CollectError::load(e)),
         }
         // the programs wake nobody while the ring has room
-        self.ring.consume().map_err(CollectError::load)?;
+        match self.ring.consume() {
+            Err(e) if e.kind() != WouldBlock => return Err(CollectError::load(e)),
+            _ => {}
+        }
         Ok(self.queue.take())
     }
 
@@ -242,8 +249,10 @@ fn ring(
     let mut builder = RingBufferBuilder::new();
     builder
         .add(&map, move |bytes| {
-            queue.borrow_mut().extend(TraceRecord::parse(bytes));
-            0
+            let mut queue = queue.borrow_mut();
+            queue.extend(TraceRecord::parse(bytes));
+            // the rest is for the next call
+            if queue.len() < AT_ONCE { 0 } else { -libc::EAGAIN }
         })
         .map_err(CollectError::load)?;
     builder.build().map_err(CollectError::load)

@@ -38,6 +38,7 @@ static __always_inline void ended(void *ctx, u64 skb, u32 kind, u64 location, u3
 {
 	struct tracked *t = find(skb);
 	struct fate *f;
+	u64 keep;
 
 	if (!t || t->freed)
 		return;
@@ -50,9 +51,9 @@ static __always_inline void ended(void *ctx, u64 skb, u32 kind, u64 location, u3
 		send(f);
 	}
 	/* a rule that sends or steals the packet says so behind its end */
-	if (t->pkt)
-		t->freed = 1;
-	else
+	keep = t->pkt;
+	t->freed = 1;
+	if (!keep)
 		forget(skb);
 }
 
@@ -82,7 +83,7 @@ int BPF_PROG(on_release, struct sk_buff *skb)
 static __always_inline void transmitted(u64 skb, struct net_device *dev)
 {
 	struct tracked *t = find(skb);
-	struct fate *f = t ? fate(skb, t, FATE_SENT) : 0;
+	struct fate *f = t && !t->freed ? fate(skb, t, FATE_SENT) : 0;
 
 	if (!f)
 		return;
@@ -104,7 +105,7 @@ static __always_inline void delivered(struct sock *sk, u64 skb)
 	struct tracked *t = find(skb);
 	struct fate *f;
 
-	if (!t)
+	if (!t || t->freed)
 		return;
 	f = fate(skb, t, FATE_DELIVERED);
 	if (!f)
@@ -181,7 +182,7 @@ static __always_inline void cloned(u64 skb, u64 clone)
 	struct cpu_scratch *c;
 	struct fate *f;
 
-	if (!t || !clone || !cfg.follow)
+	if (!t || t->freed || !clone || !cfg.follow)
 		return;
 	c = scratch_of_cpu();
 	twin = c ? select(clone, &c->blank) : 0;

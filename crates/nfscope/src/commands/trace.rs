@@ -18,8 +18,8 @@ use stream::Stream;
 
 /// How long to wait for records before looking at the clock and the signals.
 const TICK: Duration = Duration::from_millis(50);
-/// How often the loss counters are read.
-const ROUND: Duration = Duration::from_millis(500);
+/// The same while texts are being read.
+const SHORT_TICK: Duration = Duration::from_millis(5);
 
 /// Runs until Ctrl-C, `-c` or `--duration`.
 pub fn run(arguments: &TraceArguments) -> Result<(), Failure> {
@@ -59,8 +59,9 @@ pub fn run(arguments: &TraceArguments) -> Result<(), Failure> {
     let begin = Instant::now();
     let mut round = begin;
     loop {
-        stream.records(&started.poll(TICK)?)?;
-        if round.elapsed() >= ROUND || signals.raised() {
+        stream.records(&started.poll(if stream.waits() { SHORT_TICK } else { TICK })?)?;
+        // before packets are shown that may lack what was lost
+        if round.elapsed() >= TICK || signals.raised() {
             round = Instant::now();
             stream.losses(started.losses()?)?;
         }

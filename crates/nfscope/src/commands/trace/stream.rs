@@ -14,6 +14,8 @@ use crate::sinks::{Clock, Json, Sink, TextOptions, TraceSummary, TraceTree};
 
 /// Steps that wait for a rule's text at most; beyond, the oldest goes without.
 const MAX_WAITING: usize = 65_536;
+/// So many of them are asked for ahead.
+const ASKED: usize = 1_024;
 /// How long the texts of the last steps are waited for.
 const LAST_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -113,15 +115,22 @@ impl Stream {
         true
     }
 
+    /// Whether steps wait for texts.
+    pub fn waits(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
     /// Shows what has become complete; `last`: everything, as it is.
     fn advance(&mut self, last: bool) -> io::Result<()> {
         for text in self.rules.notices() {
             self.notice(text)?;
         }
         while let Some(mut step) = self.waiting.pop_front() {
-            let now = last || self.waiting.len() >= MAX_WAITING;
+            let now = last || self.waiting.len() >= MAX_WAITING || step.is_old();
             if self.rules.complete_step(&mut step, now) == Answer::Pending {
                 self.waiting.push_front(step);
+                // many rules are asked for at once
+                self.waiting.iter().take(ASKED).for_each(|step| self.rules.ask(step));
                 break;
             }
             self.emit(&Event::Trace(step.trace))?;

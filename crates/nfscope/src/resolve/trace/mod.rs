@@ -80,6 +80,13 @@ pub struct Unresolved {
     packet: Option<Arc<Headers>>,
 }
 
+impl Unresolved {
+    /// Whether it has waited for a text long enough.
+    pub fn is_old(&self) -> bool {
+        nfscope_ruleset::monotonic_ns().saturating_sub(self.monotonic_ns) > PATIENCE_NS
+    }
+}
+
 /// Turns records into steps.
 pub struct TraceResolver {
     drops: DropResolver,
@@ -87,6 +94,9 @@ pub struct TraceResolver {
     ways: HashMap<(u64, u64), Way>,
     last: u64,
 }
+
+/// How long one step waits for its rule's text; then it goes without.
+const PATIENCE_NS: u64 = 20_000_000_000;
 
 impl TraceResolver {
     /// `numeric`: print addresses instead of function names.
@@ -151,6 +161,12 @@ impl TraceResolver {
         if self.ways.len() >= MANY {
             let now = way.seen_ns;
             self.ways.retain(|_, w| now.saturating_sub(w.seen_ns) < FORGET_NS);
+        }
+        // of a packet that is forgotten too early the next step says what is missing
+        if self.ways.len() >= MANY {
+            let mut seen: Vec<u64> = self.ways.values().map(|w| w.seen_ns).collect();
+            let oldest = *seen.select_nth_unstable(MANY / 8).1;
+            self.ways.retain(|_, w| w.seen_ns > oldest);
         }
         self.ways.insert(key, way);
     }

@@ -33,19 +33,47 @@ impl Rules {
         match (&mut step.trace.step, found) {
             (Step::Rule(rule), Ok(found)) => {
                 rule.text = text;
+                // behind lost steps the way may have led elsewhere
+                rule.place.chain = Some(found.chain.clone());
                 self.verdict(rule, &found, &query, inode, registers.as_ref(), last)
             }
             (Step::Rule(rule), Err(_)) => {
                 rule.text = text;
                 Answer::Ready
             }
-            (Step::NoMatch(rule), _) => {
+            (Step::NoMatch(rule), found) => {
                 rule.text = text;
+                if let Ok(found) = found {
+                    rule.place.chain = Some(found.chain.clone());
+                }
                 let packet = step.packet.as_deref();
                 self.why(rule, &query, inode, registers.as_ref().zip(packet), last)
             }
             _ => Answer::Ready,
         }
+    }
+
+    /// Has everything read that a step will want.
+    pub fn ask(&self, step: &Unresolved) {
+        let (place, handle) = match &step.trace.step {
+            Step::Rule(rule) => (&rule.place, rule.handle),
+            Step::NoMatch(rule) => (&rule.place, rule.handle),
+            _ => return,
+        };
+        let query = RuleQuery {
+            family: place.family,
+            table: &place.table,
+            table_handle: (step.table_handle != 0).then_some(step.table_handle),
+            handle,
+            at: step.monotonic_ns,
+        };
+        // the answer is asked for again when the step's turn comes
+        let _ = match step.trace.step {
+            Step::NoMatch(_) if step.registers.is_some() => {
+                matches!(self.details(step.trace.netns.inode, &query), Lookup::Pending)
+            }
+            _ => self.find(step.trace.netns.inode, &query, false).is_err(),
+        };
     }
 
     /// Why a rule did not match, if the registers of that moment are there.

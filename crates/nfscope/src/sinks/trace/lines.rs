@@ -69,7 +69,7 @@ pub(in super::super) fn describe(step: &Step) -> (Option<Tone>, String) {
         Step::Mapped(mapped) => (None, mappings(mapped)),
         Step::Sent(sent) => (None, format!("sent on {}", device(&sent.device))),
         Step::Delivered(delivered) => {
-            (None, format!("delivered to a socket ({})", escape(&delivered.socket)))
+            (None, format!("handed to a socket ({})", escape(&delivered.socket)))
         }
         Step::Cloned(cloned) => (None, format!("copied: packet {}", cloned.copy)),
         Step::Dropped(dropped) => (Some(Tone::Verdict), gone(dropped)),
@@ -163,6 +163,8 @@ fn missed(rule: &NoMatch) -> String {
     let line = format!("rule {} no match: {}", rule.handle, words(&rule.text));
     match &rule.why {
         Some(why) => format!("{line}  -- {}: {}", escape(&why.condition), escape(&why.reason)),
+        // with --why the registers are there
+        None if rule.registers.is_some() => format!("{line}  -- (which condition is not known)"),
         None => line,
     }
 }

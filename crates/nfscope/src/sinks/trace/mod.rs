@@ -6,7 +6,7 @@
 //!   input  ip filter input, priority 0  eth0 in
 //!     rule 7: tcp dport 10000 jump ports
 //!       rule 9: ip saddr 10.0.0.1 accept -> accept (4.2 us)
-//!   delivered to a socket (inet)
+//!   handed to a socket (inet)
 //! ```
 
 mod lines;
@@ -16,7 +16,7 @@ mod tests;
 
 pub use summary::TraceSummary;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
@@ -31,6 +31,10 @@ use lines::{line, netns_after};
 /// So many steps of one packet are kept; one that goes on longer is printed
 /// in pieces.
 const MOST_STEPS: usize = 100_000;
+/// So many steps of all packets are kept; then all are printed as they are.
+const MOST_IN_ALL: usize = 500_000;
+/// So many packets are remembered that were printed before their end.
+const MOST_PRINTED: usize = 65_536;
 
 /// Writes trees.
 pub struct TraceTree<W> {
@@ -39,8 +43,10 @@ pub struct TraceTree<W> {
     linger: Duration,
     /// By number: the order in which packets were first seen.
     packets: BTreeMap<u64, Growing>,
+    /// Steps in all of them.
+    kept: usize,
     /// Packets that were printed before their end.
-    printed: HashMap<u64, Netns>,
+    printed: BTreeMap<u64, Netns>,
 }
 
 /// A tree that is not printed yet.
@@ -48,13 +54,16 @@ struct Growing {
     steps: Vec<Trace>,
     heard: Instant,
     ended: bool,
+    /// Something was lost meanwhile.
+    doubtful: bool,
 }
 
 impl<W: Write> TraceTree<W> {
     /// `writer` should be buffered. `linger`: how long a packet may be silent
     /// before it is printed; zero: every step is printed as it comes.
     pub fn new(writer: W, options: TextOptions, linger: Duration) -> Self {
-        Self { writer, options, linger, packets: BTreeMap::new(), printed: HashMap::new() }
+        let (packets, printed) = (BTreeMap::new(), BTreeMap::new());
+        Self { writer, options, linger, packets, kept: 0, printed }
     }
 
     fn tree(&mut self, steps: &[Trace], ended: bool) -> io::Result<()> {
@@ -83,6 +92,9 @@ impl<W: Write> TraceTree<W> {
         }
         if !ended {
             self.printed.insert(id, netns);
+            if self.printed.len() > MOST_PRINTED {
+                self.printed.pop_first();
+            }
         }
         Ok(())
     }
@@ -110,10 +122,25 @@ impl<W: Write> TraceTree<W> {
             self.packets.iter().filter(|(_, p)| ripe(p)).map(|(id, _)| *id).collect();
         for id in ids {
             if let Some(packet) = self.packets.remove(&id) {
+                self.kept -= packet.steps.len();
                 self.tree(&packet.steps, packet.ended)?;
+                if !packet.ended {
+                    self.remark("not ended yet", Tone::Faint)?;
+                }
+                if packet.doubtful {
+                    self.remark(
+                        "steps may be missing: something was lost meanwhile",
+                        Tone::Warning,
+                    )?;
+                }
             }
         }
         Ok(())
+    }
+
+    /// A remark below a packet's steps.
+    fn remark(&mut self, text: &str, tone: Tone) -> io::Result<()> {
+        writeln!(self.writer, "  {}", paint(self.options.color, tone, format!("-- {text}")))
     }
 
     fn step(&mut self, trace: &Trace) -> io::Result<()> {
@@ -124,10 +151,15 @@ impl<W: Write> TraceTree<W> {
             steps: Vec::new(),
             heard: Instant::now(),
             ended: false,
+            doubtful: false,
         });
         packet.heard = Instant::now();
         packet.ended |= trace.step.ends();
         packet.steps.push(trace.clone());
+        self.kept += 1;
+        if self.kept >= MOST_IN_ALL {
+            return self.print(|_| true);
+        }
         if packet.steps.len() >= MOST_STEPS {
             let full = |p: &Growing| p.steps.len() >= MOST_STEPS;
             return self.print(full);
@@ -145,7 +177,10 @@ impl<W: Write> Sink for TraceTree<W> {
     fn event(&mut self, event: &Event) -> io::Result<()> {
         match event {
             Event::Trace(trace) => self.step(trace),
-            Event::Lost(lost) => self.aside(&loss(lost)),
+            Event::Lost(lost) => {
+                self.packets.values_mut().for_each(|packet| packet.doubtful = true);
+                self.aside(&loss(lost))
+            }
             Event::Notice(notice) => self.aside(&escape(&notice.text)),
             Event::Drop(_) => Ok(()),
         }

@@ -13,12 +13,13 @@ pub struct TraceSummary<W> {
     steps: u64,
     missing: u64,
     lost: u64,
+    events: u64,
 }
 
 impl<W: Write> TraceSummary<W> {
     /// `writer` should be another than the one of the events.
     pub fn new(writer: W) -> Self {
-        Self { writer, packets: 0, steps: 0, missing: 0, lost: 0 }
+        Self { writer, packets: 0, steps: 0, missing: 0, lost: 0, events: 0 }
     }
 }
 
@@ -33,6 +34,7 @@ impl<W: Write> Sink for TraceSummary<W> {
                 }
             }
             Event::Lost(lost) if lost.place == LossPlace::Packets => self.lost += lost.count,
+            Event::Lost(lost) => self.events += lost.count,
             _ => {}
         }
         Ok(())
@@ -44,7 +46,8 @@ impl<W: Write> Sink for TraceSummary<W> {
 
     fn finish(&mut self) -> io::Result<()> {
         let (packets, steps) = (counted(self.packets, "packet"), counted(self.steps, "step"));
-        write!(self.writer, "{packets}, {steps}, {} lost", self.missing)?;
+        // most events that the kernel lost leave gaps that were seen, too
+        write!(self.writer, "{packets}, {steps}, {} lost", self.missing.max(self.events))?;
         if self.lost > 0 {
             write!(self.writer, ", {} not followed", counted(self.lost, "packet"))?;
         }

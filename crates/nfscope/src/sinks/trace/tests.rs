@@ -125,6 +125,7 @@ fn packets_that_interleave_are_told_one_after_the_other() {
         policy accept (1.2 ms)
       sent on eth1
       copied: packet 11
+      -- not ended yet
     22:13:20.104211  packet 11  netns blue  copy of packet 1
       consumed in udp_recvmsg+0x1 by nc (pid 7)
     ");
