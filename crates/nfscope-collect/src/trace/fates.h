@@ -117,6 +117,22 @@ static __always_inline void delivered(struct sock *sk, u64 skb)
 	send(f);
 }
 
+/* GRO merged it with another packet: neither a tracepoint nor the function
+ * above is passed. */
+SEC("fentry/napi_skb_free_stolen_head")
+int BPF_PROG(on_stolen_head, struct sk_buff *skb)
+{
+	ended(ctx, (u64)skb, FATE_FREED, NO_LOCATION, 0);
+	return 0;
+}
+
+SEC("kprobe/napi_skb_free_stolen_head")
+int on_stolen_head_kprobe(struct pt_regs *ctx)
+{
+	ended(ctx, PT_REGS_PARM1(ctx), FATE_FREED, NO_LOCATION, 0);
+	return 0;
+}
+
 /*
  * For kernels that let another task interrupt the programs above (since about
  * 7.0): they would be skipped for what that task does. Kprobes and the programs

@@ -12,8 +12,9 @@ const TRACE: &str = "__nft_trace_packet";
 /// A place of the kernel's own image: the function, the program for its entry
 /// and the kprobe that can stand in for it. One that a kernel does not have
 /// tells nothing there.
-const FATES: [(&str, &str, &str); 5] = [
+const FATES: [(&str, &str, &str); 6] = [
     ("skb_release_head_state", "on_release", "on_release_kprobe"),
+    ("napi_skb_free_stolen_head", "on_stolen_head", "on_stolen_head_kprobe"),
     ("tcp_v4_do_rcv", "on_tcp_v4_do_rcv", "on_tcp_v4_do_rcv_kprobe"),
     ("tcp_v6_do_rcv", "on_tcp_v6_do_rcv", "on_tcp_v6_do_rcv_kprobe"),
     (
