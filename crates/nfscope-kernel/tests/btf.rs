@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nfscope_kernel::btf::{Btf, BtfError};
+use nfscope_kernel::btf::{Btf, BtfError, Kind};
 use proptest::prelude::*;
 
 /// Makes BTF blobs record by record; strings start behind those of a base.
@@ -158,11 +158,70 @@ fn a_newer_kind_is_refused_by_name() {
     assert!(matches!(Btf::parse(m.bytes()), Err(BtfError::UnknownKind { kind: 25, .. })));
 }
 
+/// What an object may know of the sample: outer as an older kernel had it, and one value of an enum.
+fn wanted() -> Maker {
+    let mut m = Maker::new();
+    m.int("u32", 4);
+    m.composite(STRUCT, "inner", 4, &[("c", 1, 0, 0)]);
+    let outer = [("b", 1, 0, 0), ("in", 2, 32, 0), ("high", 1, 64, 0), ("gone", 1, 96, 0)];
+    m.composite(STRUCT, "outer___old", 16, &outer);
+    m.record("colour", 6, false, 1, 4);
+    let blue = m.string("BLUE___any");
+    m.words(&[blue, 0]);
+    m
+}
+
+#[test]
+fn a_subset_has_what_is_asked_for_where_the_whole_has_it() {
+    let whole = Btf::parse(sample().bytes()).unwrap();
+    let part = Btf::parse(whole.subset(&Btf::parse(wanted().bytes()).unwrap()).unwrap()).unwrap();
+    for path in ["b", "in", "in.c", "high", "gone"] {
+        assert_eq!(part.member("outer", path), whole.member("outer", path), "{path}");
+    }
+    assert_eq!(part.struct_size("outer"), Some(24));
+    assert_eq!(part.enum_values("colour"), Some(vec![("BLUE".to_owned(), 7)]));
+    assert_eq!(part.member("outer", "first"), None, "nobody asks for it");
+    assert_eq!(part.enum_values("wide"), None);
+    assert_eq!(part.func_params("f"), None);
+}
+
+#[test]
+fn a_subset_ends_at_pointers() {
+    let mut kernel = Maker::new();
+    kernel.composite(STRUCT, "node", 16, &[("next", 2, 0, 0), ("other", 4, 64, 0)]);
+    kernel.record("", 2, false, 0, 1);
+    kernel.composite(STRUCT, "far", 8, &[("next", 2, 0, 0)]);
+    kernel.record("", 2, false, 0, 3);
+    let mut wanted = Maker::new();
+    wanted.composite(STRUCT, "node", 16, &[("next", 0, 0, 0), ("other", 0, 0, 0)]);
+    let whole = Btf::parse(kernel.bytes()).unwrap();
+    let bytes = whole.subset(&Btf::parse(wanted.bytes()).unwrap()).unwrap();
+    let part = Btf::parse(bytes).unwrap();
+    assert_eq!(part.member("node", "other"), whole.member("node", "other"));
+    assert!(!part.has_struct("far"));
+}
+
+#[test]
+fn ids_by_name_and_kind() {
+    let base = Arc::new(Btf::parse(sample().bytes()).unwrap());
+    let module = Btf::parse_split(Maker::split(0).bytes(), base).unwrap();
+    assert_eq!(module.kernel().id("outer", Kind::Struct), Some(4));
+    assert_eq!(module.kernel().id("f", Kind::Function), Some(8));
+    assert_eq!(module.kernel().id("btf_trace_f", Kind::Typedef), Some(12));
+    assert_eq!(module.kernel().id("outer", Kind::Variable), None);
+}
+
 fn ask_everything(btf: &Btf) {
     for name in ["outer", "inner", "f", "btf_trace_f", "colour", "wide", "u32", ""] {
         let _ = (btf.struct_size(name), btf.func_params(name), btf.enum_values(name));
+        let _ = btf.id(name, Kind::Variable);
         for path in ["first", "b", "in.c", "in.a.b", "high", ""] {
             let _ = btf.member(name, path);
+        }
+    }
+    for other in [sample(), wanted()].iter().flat_map(|m| Btf::parse(m.bytes())) {
+        for subset in [btf.subset(&other), other.subset(btf), btf.subset(btf)] {
+            assert!(subset.is_none_or(|bytes| Btf::parse(bytes).is_ok()));
         }
     }
 }

@@ -6,12 +6,13 @@
 
 mod query;
 mod raw;
+mod subset;
 mod text;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub use query::Member;
+pub use query::{Kind, Member};
 
 use raw::{Blob, Prefix, Record};
 
@@ -86,6 +87,11 @@ impl Btf {
         Self::parse_split(read(&path)?, vmlinux)
     }
 
+    /// The kernel's own types: of a module's BTF what it stands on.
+    pub fn kernel(&self) -> &Self {
+        self.base.as_ref().map_or(self, |base| base.kernel())
+    }
+
     fn build(bytes: Vec<u8>, base: Option<Arc<Btf>>) -> Result<Self, BtfError> {
         let first_id = base.as_ref().map_or(1, |b| b.end_id());
         let first_string = base.as_ref().map_or(0, |b| b.end_string());
@@ -134,7 +140,7 @@ impl Btf {
             let record = self.blob.record(*index);
             record.is_some_and(|r| want(&r) && self.string(r.name_off) == Some(name.as_bytes()))
         };
-        let own = self.blob.candidates(name).filter(matching).last();
+        let own = self.blob.candidates(name.as_bytes()).filter(matching).last();
         match own {
             Some(index) => Some(self.first_id + index),
             None => self.base.as_ref()?.find(name, want),

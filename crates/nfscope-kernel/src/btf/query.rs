@@ -34,6 +34,19 @@ impl Member {
     }
 }
 
+/// What a type id can be asked for by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A complete struct.
+    Struct,
+    /// A function, by its own name.
+    Function,
+    /// A variable; of the kernel's, BTF lists those of each CPU.
+    Variable,
+    /// A typedef.
+    Typedef,
+}
+
 /// One raw member of a struct: name offset, type id, bits from the struct's start, bit-field width.
 struct Field {
     name_off: u32,
@@ -66,6 +79,17 @@ impl Btf {
     /// Whether a complete struct or union of this name is known.
     pub fn has_struct(&self, name: &str) -> bool {
         self.find(name, composite).is_some()
+    }
+
+    /// The type id of a name (`BTF_KIND_*` decides which of the types of that name).
+    pub fn id(&self, name: &str, kind: Kind) -> Option<u32> {
+        let number = match kind {
+            Kind::Struct => kind::STRUCT,
+            Kind::Function => kind::FUNC,
+            Kind::Variable => kind::VAR,
+            Kind::Typedef => kind::TYPEDEF,
+        };
+        self.find(name, |record| record.kind == number)
     }
 
     /// Size of a struct or union in bytes.

@@ -221,8 +221,8 @@ impl Blob {
     }
 
     /// Local indexes of types whose name may be this one, highest first.
-    pub fn candidates(&self, name: &str) -> impl Iterator<Item = u32> + '_ {
-        let mut link = self.heads.get(Prefix::of(name.as_bytes()).bucket()).copied().unwrap_or(0);
+    pub fn candidates(&self, name: &[u8]) -> impl Iterator<Item = u32> + '_ {
+        let mut link = self.heads.get(Prefix::of(name).bucket()).copied().unwrap_or(0);
         std::iter::from_fn(move || {
             let index = link.checked_sub(1)?;
             link = self.next.get(index as usize).copied().unwrap_or(0);
@@ -238,6 +238,7 @@ fn looked_up(record: &Record) -> bool {
         | 1 << kind::ENUM
         | 1 << kind::ENUM64
         | 1 << kind::FUNC
+        | 1 << kind::VAR
         | 1 << kind::TYPEDEF;
     kinds >> record.kind & 1 == 1 && record.name_off != 0
 }
