@@ -105,6 +105,19 @@ impl ModuleFile {
         Ok(Self { path, verified: false, bytes })
     }
 
+    /// Where a function of this file is in the kernel's memory: its offset in its section, and where the
+    /// kernel says that it put the section. `None` if the file is not known to be the loaded module's.
+    pub fn address(&self, module: &str, function: &str) -> Option<u64> {
+        let elf = self.elf().ok().filter(|_| self.verified)?;
+        let symbols = elf.symbols().ok()?;
+        let symbol = symbols.iter().find(|s| s.size > 0 && elf.symbol_name(s) == function)?;
+        let section = elf.name(elf.sections.get(usize::from(symbol.section))?);
+        let start = std::fs::read_to_string(format!("/sys/module/{module}/sections/{section}"));
+        let start = u64::from_str_radix(start.ok()?.trim().strip_prefix("0x")?, 16).ok()?;
+        // all zeros: hidden (kernel.kptr_restrict, or CAP_SYSLOG is missing)
+        (start != 0).then(|| start.checked_add(symbol.value)).flatten()
+    }
+
     /// The file as ELF.
     pub fn elf(&self) -> Result<Elf<'_>, ModuleError> {
         Elf::parse(&self.bytes)

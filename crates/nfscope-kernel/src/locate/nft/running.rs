@@ -50,6 +50,9 @@ pub struct Located {
     pub origin: CodeOrigin,
     /// What was found.
     pub points: NftPoints,
+    /// Where the function is in the kernel's memory, where that is known beyond doubt.
+    #[serde(skip)]
+    pub address: Option<u64>,
 }
 
 impl Located {
@@ -58,9 +61,11 @@ impl Located {
         let file = ModuleFile::of_running_kernel("nf_tables")?;
         let text = function(&file.elf()?, FUNCTION)?;
         let points = locate(&text, layout, btf)?;
+        let address = file.address("nf_tables", FUNCTION);
         Ok(Self {
             origin: CodeOrigin::ModuleFile { path: file.path, verified: file.verified },
             points,
+            address,
         })
     }
 
@@ -74,6 +79,6 @@ impl Located {
         let module = Path::new("/sys/module/nf_tables/initstate").exists().then_some("nf_tables");
         let text = live::function(source, FUNCTION, module, btf)?;
         let points = locate(&text, layout, btf)?;
-        Ok(Self { origin: CodeOrigin::LiveText, points })
+        Ok(Self { origin: CodeOrigin::LiveText, points, address: None })
     }
 }
