@@ -11,8 +11,9 @@ fn main() {
         Ok("aarch64") => "arm64",
         other => panic!("nfscope runs on x86_64 and aarch64, not on {other:?}"),
     };
-    for name in ["drop", "hook", "trace"] {
-        let source = format!("src/{name}/{name}.bpf.c");
+    for (dir, name) in [("drop", "drop"), ("drop", "preempt"), ("hook", "hook"), ("trace", "trace")]
+    {
+        let source = format!("src/{dir}/{name}.bpf.c");
         compile(Path::new(&source), &out.join(format!("{name}.bpf.o")), arch, &include);
     }
     for dir in ["src/bpf", "src/drop", "src/hook", "src/trace", "../nfscope-filter/include"] {

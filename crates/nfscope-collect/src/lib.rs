@@ -3,13 +3,16 @@
 //! A collector turns kernel hooks into plain values ([`drop::DropRecord`]). It
 //! knows nothing of rule texts, symbols or output.
 
+mod core_types;
 pub mod drop;
 mod error;
 pub mod hook;
+mod kernel_ids;
 pub mod nft;
 mod object;
 mod raw;
 mod reader;
 pub mod trace;
+mod tracepoints;
 
 pub use error::CollectError;

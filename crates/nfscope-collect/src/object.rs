@@ -1,5 +1,6 @@
 //! Opening, preparing and loading one compiled BPF object.
 
+use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, OnceLock};
 
 use libbpf_rs::{
@@ -7,7 +8,10 @@ use libbpf_rs::{
     set_print,
 };
 
-use crate::CollectError;
+use nfscope_kernel::btf::Btf;
+
+use crate::core_types::CoreTypes;
+use crate::{CollectError, kernel_ids, tracepoints};
 
 /// The last lines that libbpf wrote: the verifier's words, for error messages.
 static LOG: OnceLock<Mutex<Vec<String>>> = OnceLock::new();
@@ -36,12 +40,33 @@ fn log_tail() -> String {
     complaint.map(|l| format!(" ({l})")).unwrap_or_default()
 }
 
+/// An object to be loaded, with what libbpf reads when it is.
+#[derive(Debug)]
+pub struct Opened {
+    object: OpenObject,
+    _types: Option<CoreTypes>,
+}
+
+impl Deref for Opened {
+    type Target = OpenObject;
+    fn deref(&self) -> &OpenObject {
+        &self.object
+    }
+}
+
+impl DerefMut for Opened {
+    fn deref_mut(&mut self) -> &mut OpenObject {
+        &mut self.object
+    }
+}
+
 /// Opens an object with the user's filter in it. Without a filter the place
 /// holder is cut down to two instructions.
 pub fn open_filtered(
     bytes: &[u8],
     filter: Option<&nfscope_filter::Compiled>,
-) -> Result<OpenObject, CollectError> {
+    btf: &Btf,
+) -> Result<Opened, CollectError> {
     let failed = |e: &dyn std::fmt::Display| CollectError::Filter(e.to_string());
     let mut bytes = bytes.to_vec();
     let insns = match filter {
@@ -49,15 +74,25 @@ pub fn open_filtered(
         None => nfscope_filter::Compiled::accept_all().map_err(|e| failed(&e))?.insns,
     };
     nfscope_filter::patch(&mut bytes, "packet_filter", &insns).map_err(|e| failed(&e))?;
-    open(&bytes)
+    open(bytes, Some(btf))
 }
 
-/// Opens an object from its bytes.
-pub fn open(bytes: &[u8]) -> Result<OpenObject, CollectError> {
+/// Opens an object from its bytes; `btf`: the kernel's types, if it needs any.
+pub fn open(mut bytes: Vec<u8>, btf: Option<&Btf>) -> Result<Opened, CollectError> {
     set_print(Some((PrintLevel::Warn, keep)));
     let mut builder = ObjectBuilder::default();
     builder.name("nfscope").map_err(CollectError::load)?;
-    builder.open_memory(bytes).map_err(CollectError::load)
+    let mut types = None;
+    if let Some(btf) = btf {
+        kernel_ids::write(&mut bytes, btf);
+        tracepoints::learn(&bytes, btf);
+        types = CoreTypes::of(&bytes, btf);
+    }
+    if let Some(types) = &types {
+        builder.btf_custom_path(types.path()).map_err(CollectError::load)?;
+    }
+    let object = builder.open_memory(&bytes).map_err(CollectError::load)?;
+    Ok(Opened { object, _types: types })
 }
 
 /// Writes the object's constant settings.
@@ -82,12 +117,12 @@ pub fn set_rodata(object: &mut OpenObject, value: &[u8]) -> Result<(), CollectEr
 }
 
 /// Loads only the named programs.
-pub fn load(mut object: OpenObject, programs: &[&str]) -> Result<Object, CollectError> {
-    for mut program in object.progs_mut() {
+pub fn load(mut opened: Opened, programs: &[&str]) -> Result<Object, CollectError> {
+    for mut program in opened.progs_mut() {
         let wanted = programs.iter().any(|p| program.name() == *p);
         program.set_autoload(wanted);
     }
-    object.load().map_err(|e| CollectError::Load { reason: format!("{e}{}", log_tail()) })
+    opened.object.load().map_err(|e| CollectError::Load { reason: format!("{e}{}", log_tail()) })
 }
 
 /// A map by the end of its name (`ring`, `.bss`).

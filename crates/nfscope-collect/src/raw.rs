@@ -1,7 +1,7 @@
 //! System calls that no library wraps: kprobes at an offset inside a function, a
 //! device brought up.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd};
 use std::ptr::NonNull;
 
@@ -21,6 +21,17 @@ pub fn attach_kprobe(
     };
     let failed = |reason: String| CollectError::Attach { place: place(), reason };
     let name = CString::new(function).map_err(|e| failed(e.to_string()))?;
+    kprobe(program, Some(&name), offset).map_err(|e| failed(e.to_string()))
+}
+
+/// The same at an address, which the kernel need not look up.
+pub fn attach_kprobe_at(program: &ProgramMut<'_>, address: u64) -> std::io::Result<Link> {
+    kprobe(program, None, address)
+}
+
+/// `name` and `offset` as `struct perf_event_attr` has them: without a name the
+/// offset is an address.
+fn kprobe(program: &ProgramMut<'_>, name: Option<&CStr>, offset: u64) -> std::io::Result<Link> {
     let options = libbpf_sys::bpf_kprobe_opts {
         sz: size_of::<libbpf_sys::bpf_kprobe_opts>() as _,
         offset: offset as _,
@@ -28,13 +39,12 @@ pub fn attach_kprobe(
         ..Default::default()
     };
     let raw = program.as_libbpf_object();
+    let name = name.map_or(std::ptr::null(), CStr::as_ptr);
     // SAFETY: the program is loaded and outlives the call, the name is
-    // NUL-terminated, and the options carry their own size.
-    let link = unsafe {
-        libbpf_sys::bpf_program__attach_kprobe_opts(raw.as_ptr(), name.as_ptr(), &options)
-    };
+    // NUL-terminated or missing, and the options carry their own size.
+    let link = unsafe { libbpf_sys::bpf_program__attach_kprobe_opts(raw.as_ptr(), name, &options) };
     let Some(link) = NonNull::new(link) else {
-        return Err(failed(std::io::Error::last_os_error().to_string()));
+        return Err(std::io::Error::last_os_error());
     };
     // SAFETY: libbpf returned a link that nobody else owns.
     Ok(unsafe { Link::from_ptr(link) })

@@ -8,6 +8,7 @@ use nfscope_collect::nft::{
     NetlinkTrace, Scratch, Setup, nft_offsets, points_setup, trace_arguments,
 };
 use nfscope_event::Backend;
+use nfscope_kernel::locate::nft::FUNCTION;
 use nfscope_ruleset::netlink::scratch::Table;
 use nfscope_ruleset::netns;
 
@@ -219,7 +220,7 @@ pub fn attempt(
         BackendChoice::Points => points(request, machine),
         BackendChoice::TraceHook => trace_hook(request, machine),
         BackendChoice::NetlinkTrace => netlink_trace(request, machine),
-        _ => run(request, &Setup::tracepoint(), trial(machine)),
+        _ => run(request, &Setup::tracepoint(), trial(machine), machine),
     }
 }
 
@@ -227,12 +228,13 @@ fn run(
     request: &Request,
     setup: &Setup,
     scratch: Option<Scratch>,
+    machine: &Machine,
 ) -> Result<Started, CollectError> {
     let key = match &scratch {
         Some(scratch) if setup.trace_key => Some(scratch.trace_key()?),
         _ => None,
     };
-    let collector = DropCollector::start(&request.options, setup, scratch.as_ref())?;
+    let collector = DropCollector::start(&request.options, setup, scratch.as_ref(), &machine.btf)?;
     Ok(Started {
         collector,
         netlink: None,
@@ -253,7 +255,8 @@ fn points(request: &Request, machine: &Machine) -> Result<Started, CollectError>
     let layout = machine.layout.as_ref().map_err(|e| refuse(e.clone()))?;
     let located = machine.locate(layout).map_err(refuse)?;
     let setup = points_setup(nft_offsets(layout, &machine.btf), &located.points).map_err(refuse)?;
-    run(request, &setup, Some(machine.scratch()?))
+    let setup = setup.at_address(FUNCTION, located.address);
+    run(request, &setup, Some(machine.scratch()?), machine)
 }
 
 fn trace_hook(request: &Request, machine: &Machine) -> Result<Started, CollectError> {
@@ -264,7 +267,8 @@ fn trace_hook(request: &Request, machine: &Machine) -> Result<Started, CollectEr
     })?;
     let offsets = nft_offsets(layout, &machine.btf);
     let with = |fentry| -> Result<Started, CollectError> {
-        run(request, &Setup::trace_hook(offsets, arguments, fentry), Some(machine.scratch()?))
+        let setup = Setup::trace_hook(offsets, arguments, fentry);
+        run(request, &setup, Some(machine.scratch()?), machine)
     };
     // fentry is cheaper; kernels without types for modules have only kprobes
     with(true).or_else(|fentry| {
@@ -292,7 +296,7 @@ fn netlink_trace(request: &Request, machine: &Machine) -> Result<Started, Collec
     };
     let filter = request.options.filter.as_ref().map(|filter| filter.decisions.clone());
     let trace = NetlinkTrace::start(inode, leftover == Leftover::Accepted, filter)?;
-    let mut started = run(request, &Setup::tracepoint(), trial(machine))?;
+    let mut started = run(request, &Setup::tracepoint(), trial(machine), machine)?;
     started.netlink = Some(trace);
     Ok(started)
 }

@@ -147,7 +147,7 @@ impl Start<'_> {
         };
         let scratch = Scratch::new()?;
         let key = if setup.trace_key { Some(scratch.trace_key()?) } else { None };
-        let collector = TraceCollector::start(self.options, &setup, &scratch)?;
+        let collector = TraceCollector::start(self.options, &setup, &scratch, &self.machine.btf)?;
         Ok(StartedTrace { collector, notices: Vec::new(), _key: key, _scratch: scratch })
     }
 

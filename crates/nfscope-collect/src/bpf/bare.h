@@ -8,21 +8,20 @@
 #define NFSCOPE_BARE_H
 
 #include "kernel.h"
+#include "kernel_ids.h"
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 
-/* 6.2: "bpf: Add kfunc bpf_rdonly_cast" */
-extern void *bpf_rdonly_cast(const void *object, __u32 btf_id) __ksym __weak;
-
 #define READ(pointer, field)                                        \
-	(bpf_ksym_exists(bpf_rdonly_cast) ? (pointer)->field :      \
+	(kernel_id(KERNEL_RDONLY_CAST) ? (pointer)->field :      \
 					    BPF_CORE_READ(pointer, field))
+#define READ_POINTER(pointer, field) READ(pointer, field)
 #define READ_BITFIELD(pointer, field) BPF_CORE_READ_BITFIELD_PROBED(pointer, field)
 
-/* The pointer whose fields READ reads. */
-#define POINTER(type, address)                                                            \
-	(bpf_ksym_exists(bpf_rdonly_cast) ?                                               \
-		 (type *)bpf_rdonly_cast((void *)(address), bpf_core_type_id_kernel(type)) : \
-		 (type *)(address))
+/* The pointer whose fields READ reads; id: KERNEL_* of its type. */
+#define POINTER(type, id, address)                                                  \
+	((type *)(kernel_id(KERNEL_RDONLY_CAST) ?                                   \
+			  kernel_rdonly_cast((void *)(address), kernel_id(id)) :    \
+			  (void *)(address)))
 
 #endif

@@ -7,6 +7,7 @@
 #define NFSCOPE_COMPAT_H
 
 #include "kernel.h"
+#include "kernel_ids.h"
 #include <bpf/bpf_core_read.h>
 
 /*
@@ -15,6 +16,7 @@
  */
 #ifndef READ
 #define READ(pointer, field) ((pointer)->field)
+#define READ_POINTER(skb, field) (untrusted(skb)->field)
 #define READ_BITFIELD(pointer, field) BPF_CORE_READ_BITFIELD(pointer, field)
 #endif
 
@@ -44,12 +46,6 @@ struct task_struct___arm64 {
 };
 
 #pragma clang attribute pop
-
-extern const int __preempt_count __ksym __weak;
-extern const struct pcpu_hot pcpu_hot __ksym __weak;
-
-/* 6.2: "bpf: Add kfunc bpf_rdonly_cast" */
-extern void *bpf_rdonly_cast(const void *object, __u32 btf_id) __ksym __weak;
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 struct trace_event_raw_kfree_skb {
@@ -86,9 +82,9 @@ static __always_inline u64 load_u64(u64 address)
 {
 	u64 word = 0;
 
-	if (bpf_ksym_exists(bpf_rdonly_cast)) {
-		const struct cpumask *words = bpf_rdonly_cast(
-			(void *)address, bpf_core_type_id_kernel(struct cpumask));
+	if (kernel_id(KERNEL_RDONLY_CAST)) {
+		const struct cpumask *words =
+			kernel_rdonly_cast((void *)address, kernel_id(KERNEL_CPUMASK));
 
 		return words->bits[0];
 	}
@@ -100,6 +96,19 @@ static __always_inline u64 load_u64(u64 address)
 static __always_inline u32 load_u32(u64 address)
 {
 	return load_u64(address);
+}
+
+/*
+ * The same packet as a pointer that the verifier does not trust, for members
+ * that are pointers. Behind a trusted one it looks for types that would make
+ * the member trusted (btf_nested_type_is_trusted in kernel/bpf/btf.c, 6.2), up
+ * to four times among all of the kernel's: ten milliseconds a load.
+ */
+static __always_inline struct sk_buff *untrusted(struct sk_buff *skb)
+{
+	if (kernel_id(KERNEL_RDONLY_CAST))
+		return kernel_rdonly_cast(skb, kernel_id(KERNEL_SK_BUFF));
+	return skb;
 }
 
 /* Whether the packet carries a VLAN tag beside its bytes. */
@@ -157,10 +166,13 @@ static __always_inline int preempt_count_now(void)
 
 	return BPF_CORE_READ(task, thread_info.preempt_count);
 #else
-	if (&__preempt_count)
-		return *(const int *)bpf_this_cpu_ptr(&__preempt_count) & 0x7fffffff;
-	if (&pcpu_hot)
-		return ((const struct pcpu_hot *)bpf_this_cpu_ptr(&pcpu_hot))->preempt_count &
+	const void *count = kernel_variable(KERNEL_PREEMPT_COUNT);
+	const void *hot = kernel_variable(KERNEL_PCPU_HOT);
+
+	if (count)
+		return *(const int *)bpf_this_cpu_ptr(count) & 0x7fffffff;
+	if (hot)
+		return ((const struct pcpu_hot *)bpf_this_cpu_ptr(hot))->preempt_count &
 		       0x7fffffff;
 	return on_task_stack() ? 1 : -1;
 #endif

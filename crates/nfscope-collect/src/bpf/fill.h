@@ -64,7 +64,7 @@ static __always_inline void nft_hook(struct part_nft *p, const u64 *state)
 static __always_inline void base_part(struct part_base *b, struct sk_buff *skb, u64 location,
 				      u32 reason, u32 netns, bool context)
 {
-	struct net_device *dev = READ(skb, dev);
+	struct net_device *dev = READ_POINTER(skb, dev);
 	int count;
 
 	b->type = PART_BASE;

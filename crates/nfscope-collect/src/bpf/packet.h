@@ -24,7 +24,7 @@
  * header. */
 static __always_inline bool skb_has_link(struct sk_buff *skb)
 {
-	struct net_device *dev = READ(skb, dev);
+	struct net_device *dev = READ_POINTER(skb, dev);
 	u16 mac = READ(skb, mac_header), network = READ(skb, network_header), type;
 
 	if (mac == (u16)~0 || network < mac + 14 || !dev)

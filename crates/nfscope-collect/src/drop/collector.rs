@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use libbpf_rs::{Link, Object, RingBuffer, RingBufferBuilder};
 use nfscope_event::Backend;
+use nfscope_kernel::btf::Btf;
 
-use super::{Config, DropRecord, Note};
+use super::{Config, DropRecord, Note, preempt};
 use crate::nft::{Probe, Scratch, SelfTest, Setup};
-use crate::{CollectError, object, raw};
+use crate::{CollectError, kernel_ids, object, raw};
 
 /// The compiled programs.
 const OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/drop.bpf.o"));
@@ -104,23 +105,46 @@ impl DropCollector {
     /// anything to try, and leaves them attached.
     ///
     /// `scratch` is where the trial runs; records of that namespace are never
-    /// handed out.
+    /// handed out. `btf`: the kernel's types.
     pub fn start(
         options: &DropOptions,
         setup: &Setup,
         scratch: Option<&Scratch>,
+        btf: &Btf,
     ) -> Result<Self, CollectError> {
-        let try_one = |program| Self::start_with(program, options, setup, scratch);
-        if options.interruptible
-            && let Ok(started) = try_one(TRACE_EVENT)
-        {
+        let test = match scratch.map(SelfTest::prepare).transpose() {
+            Err(e) if setup.backend != Backend::Tracepoint => return Err(e),
+            test => test.ok().flatten(),
+        };
+        let scratch = scratch.filter(|_| test.is_some());
+        let started = Self::choose(options, setup, scratch.zip(test.as_ref()), btf);
+        if let Some(test) = test {
+            test.remove();
+        }
+        started
+    }
+
+    /// The variant of the tracepoint's program that this kernel needs.
+    fn choose(
+        options: &DropOptions,
+        setup: &Setup,
+        trial: Option<(&Scratch, &SelfTest)>,
+        btf: &Btf,
+    ) -> Result<Self, CollectError> {
+        let try_one = |program| Self::start_with(program, options, setup, trial, btf);
+        let looks_so = |(scratch, _)| {
+            kernel_ids::has_typed_casts(btf)
+                && preempt::interruptible(scratch, btf).unwrap_or(false)
+        };
+        let known = options.interruptible || trial.is_some_and(looks_so);
+        if known && let Ok(started) = try_one(TRACE_EVENT) {
             return Ok(started);
         }
         let started = try_one(TRACEPOINT).or_else(|first| match first {
             CollectError::Load { .. } => try_one(TRACEPOINT_BLIND),
             other => Err(other),
         })?;
-        if started.preemptible {
+        if started.preemptible && !known {
             // what the trace event's program cannot do, this one does with losses
             return try_one(TRACE_EVENT).or(Ok(started));
         }
@@ -131,10 +155,11 @@ impl DropCollector {
         program: &'static str,
         options: &DropOptions,
         setup: &Setup,
-        scratch: Option<&Scratch>,
+        trial: Option<(&Scratch, &SelfTest)>,
+        btf: &Btf,
     ) -> Result<Self, CollectError> {
-        let scratch_netns = scratch.map_or(0, Scratch::inode);
-        let object = load(options, setup, scratch_netns, program)?;
+        let scratch_netns = trial.map_or(0, |(scratch, _)| scratch.inode());
+        let object = load(options, setup, scratch_netns, program, btf)?;
         let mut links = Vec::new();
         let mut late = Vec::new();
         links.push(tracepoint(&object, program)?);
@@ -167,7 +192,7 @@ impl DropCollector {
             sites: Vec::new(),
             preemptible: false,
         };
-        match scratch.map_or(Ok(()), |scratch| collector.try_out(scratch)) {
+        match trial.map_or(Ok(()), |trial| collector.try_out(trial)) {
             Err(e) if setup.backend != Backend::Tracepoint => return Err(e),
             _ => {}
         }
@@ -229,9 +254,8 @@ impl DropCollector {
         self.object.progs().map(|p| raw::recursion_misses(&p)).sum()
     }
 
-    fn try_out(&mut self, scratch: &Scratch) -> Result<(), CollectError> {
+    fn try_out(&mut self, (scratch, test): (&Scratch, &SelfTest)) -> Result<(), CollectError> {
         let backend = self.backend.as_str();
-        let test = SelfTest::prepare(scratch)?;
         SelfTest::send(scratch)?;
         let wanted = test.trials().len();
         let mut records: Vec<DropRecord> = Vec::new();
@@ -253,7 +277,6 @@ impl DropCollector {
             Backend::Tracepoint => Ok(()),
             _ => test.judge(&records),
         };
-        test.remove();
         verdict.map_err(|why| CollectError::Backend {
             backend,
             reason: format!("the self-test failed: {why}"),
@@ -266,6 +289,7 @@ fn load(
     setup: &Setup,
     scratch_netns: u32,
     tracepoint: &'static str,
+    btf: &Btf,
 ) -> Result<Object, CollectError> {
     let mut config = Config {
         only_device: options.device.as_deref().map(object::device_name),
@@ -284,7 +308,7 @@ fn load(
         ..Config::default()
     };
     setup.configure(&mut config);
-    let mut open = object::open_filtered(OBJECT, options.filter.as_ref())?;
+    let mut open = object::open_filtered(OBJECT, options.filter.as_ref(), btf)?;
     object::set_rodata(&mut open, &config.bytes())?;
     for mut map in open.maps_mut() {
         if map.name() == "ring" {
@@ -313,7 +337,10 @@ fn tracepoint(object: &Object, program: &str) -> Result<Link, CollectError> {
 
 fn attach(object: &Object, probe: &Probe) -> Result<Link, CollectError> {
     object::with_program(object, probe.program, |p| {
-        raw::attach_kprobe(p, &probe.function, probe.offset)
+        let by_address = probe.address.and_then(|function| {
+            raw::attach_kprobe_at(p, function.checked_add(probe.offset)?).ok()
+        });
+        by_address.map_or_else(|| raw::attach_kprobe(p, &probe.function, probe.offset), Ok)
     })
 }
 

@@ -47,10 +47,10 @@ struct {
  */
 static __always_inline bool is_network_packet(struct sk_buff *skb)
 {
-	struct sock *sk = skb->sk;
+	struct sock *sk = READ_POINTER(skb, sk);
 	u16 family;
 
-	if (skb->dev)
+	if (READ_POINTER(skb, dev))
 		return true;
 	if (!sk)
 		return skb->protocol != 0;
@@ -63,8 +63,8 @@ static __always_inline bool is_network_packet(struct sk_buff *skb)
 
 static __always_inline u32 netns_of(struct sk_buff *skb)
 {
-	struct net_device *dev = skb->dev;
-	struct sock *sk = skb->sk;
+	struct net_device *dev = READ_POINTER(skb, dev);
+	struct sock *sk = READ_POINTER(skb, sk);
 	struct dst_entry *dst;
 
 	if (dev)
@@ -130,7 +130,7 @@ static __always_inline bool wanted(struct sk_buff *skb, struct scratch *s, bool 
 	u32 caplen;
 
 	if (cfg.only_device) {
-		struct net_device *dev = skb->dev;
+		struct net_device *dev = READ_POINTER(skb, dev);
 		u64 name[2] = {};
 
 		if (!dev)
@@ -271,8 +271,8 @@ int on_kfree_skb_event(struct trace_event_raw_kfree_skb *event)
 	struct trace_event_raw_kfree_skb___reason *with = (void *)event;
 	struct sk_buff *skb;
 
-	if (!bpf_ksym_exists(bpf_rdonly_cast))
+	if (!kernel_id(KERNEL_RDONLY_CAST))
 		return 0;
-	skb = bpf_rdonly_cast(event->skbaddr, bpf_core_type_id_kernel(struct sk_buff));
+	skb = kernel_rdonly_cast(event->skbaddr, kernel_id(KERNEL_SK_BUFF));
 	return freed(event, skb, event->location, cfg.has_reason ? with->reason : 0, true);
 }

@@ -2,6 +2,7 @@
 
 mod collector;
 mod config;
+mod preempt;
 mod record;
 
 pub use collector::{DropCollector, DropOptions, Losses};

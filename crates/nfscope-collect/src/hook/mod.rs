@@ -24,7 +24,7 @@ pub struct HookCollector {
 impl HookCollector {
     /// Attaches the probe at a located place.
     pub fn start(place: &HookDrop) -> Result<Self, CollectError> {
-        let mut open = object::open(OBJECT)?;
+        let mut open = object::open(OBJECT.to_vec(), None)?;
         let layout = &place.layout;
         let values = [place.skb, place.entries, place.index].map(ValueAt::from);
         let words = values.into_iter().flat_map(ValueAt::words);

@@ -37,6 +37,7 @@ pub fn points_setup(nft: NftOffsets, found: &NftPoints) -> Result<Setup, String>
             program,
             function: (*function).into(),
             offset: 0,
+            address: None,
             late_module: Some(module),
         }));
     }
@@ -44,7 +45,13 @@ pub fn points_setup(nft: NftOffsets, found: &NftPoints) -> Result<Setup, String>
 }
 
 fn probe(program: &'static str, offset: u32) -> Probe {
-    Probe { program, function: FUNCTION.into(), offset: offset.into(), late_module: None }
+    Probe {
+        program,
+        function: FUNCTION.into(),
+        offset: offset.into(),
+        address: None,
+        late_module: None,
+    }
 }
 
 /// Where the kernel frees inside the function: places that only dropped

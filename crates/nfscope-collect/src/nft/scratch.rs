@@ -13,8 +13,8 @@ use crate::{CollectError, raw};
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// The namespace and the thread that lives in it.
-#[derive(Debug)]
+/// The namespace and the thread that lives in it, until the last clone is gone.
+#[derive(Debug, Clone)]
 pub struct Scratch {
     inode: u32,
     jobs: Sender<Job>,
@@ -56,6 +56,12 @@ impl Scratch {
         });
         self.jobs.send(job).map_err(|_| gone())?;
         result.recv().map_err(|_| gone())
+    }
+
+    /// Leaves a piece of work to the namespace's thread, in the order of calls.
+    pub fn leave(&self, job: impl FnOnce() + Send + 'static) {
+        // with the thread gone, so is the namespace and all in it
+        let _ = self.jobs.send(Box::new(job));
     }
 
     /// Turns the kernel's trace key on for as long as the table lives: the

@@ -46,6 +46,7 @@ pub struct Trial {
 #[derive(Debug)]
 pub struct SelfTest {
     table: Table,
+    scratch: Scratch,
 }
 
 impl SelfTest {
@@ -57,7 +58,7 @@ impl SelfTest {
                 backend: "points",
                 reason: format!("the self-test's ruleset cannot be made: {e}"),
             })?;
-        Ok(Self { table })
+        Ok(Self { table, scratch: scratch.clone() })
     }
 
     /// The four packets and what must be said of them.
@@ -87,10 +88,15 @@ impl SelfTest {
         })
     }
 
-    /// Takes the ruleset away, so that another trial can follow.
+    /// Takes the ruleset away, so that another trial can follow. Nobody waits
+    /// for it: while the kernel makes new kprobes faster, a hook that comes or
+    /// goes can take it a third of a second.
     pub fn remove(self) {
-        // if it stays, the next trial says so
-        let _ = self.table.delete();
+        let table = self.table;
+        self.scratch.leave(move || {
+            // if it stays, the next trial says so
+            let _ = table.delete();
+        });
     }
 
     /// What is wrong with the records, if anything.

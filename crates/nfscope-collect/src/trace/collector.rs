@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use libbpf_rs::{Link, Object, ProgramMut, RingBuffer, RingBufferBuilder};
 use nfscope_event::Backend;
+use nfscope_kernel::btf::Btf;
 
 use super::config::Config;
 use super::{TraceRecord, TraceSetup, self_test};
@@ -81,6 +82,7 @@ impl TraceCollector {
         options: &TraceOptions,
         setup: &TraceSetup,
         scratch: &Scratch,
+        btf: &Btf,
     ) -> Result<Self, CollectError> {
         let trial = TraceOptions {
             filter: None,
@@ -91,24 +93,25 @@ impl TraceCollector {
         };
         // kernels that do not list variables among their symbols do not let
         // the preemption count be read
-        let (mut running, context) = match Self::run(&trial, setup, true) {
+        let (mut running, context) = match Self::run(&trial, setup, true, btf) {
             Ok(running) => (running, true),
             Err(first @ CollectError::Load { .. }) => {
-                (Self::run(&trial, setup, false).map_err(|_| first)?, false)
+                (Self::run(&trial, setup, false, btf).map_err(|_| first)?, false)
             }
             Err(e) => return Err(e),
         };
         running.try_out(scratch, options.misses.is_some(), setup.interruptible)?;
         drop(running);
-        Self::run(options, setup, context)
+        Self::run(options, setup, context, btf)
     }
 
     fn run(
         options: &TraceOptions,
         setup: &TraceSetup,
         context_known: bool,
+        btf: &Btf,
     ) -> Result<Self, CollectError> {
-        let object = load(options, setup, context_known)?;
+        let object = load(options, setup, context_known, btf)?;
         let links = attach(&object, setup)?;
         let queue = Rc::new(RefCell::new(Vec::new()));
         let ring = ring(&object, &queue)?;
@@ -179,6 +182,7 @@ fn load(
     options: &TraceOptions,
     setup: &TraceSetup,
     context_known: bool,
+    btf: &Btf,
 ) -> Result<Object, CollectError> {
     let config = Config {
         only_device: options.device.as_deref().map(object::device_name),
@@ -195,7 +199,7 @@ fn load(
         context_known,
         wake_bytes: options.ring_bytes / 4,
     };
-    let mut open = object::open_filtered(OBJECT, options.filter.as_ref())?;
+    let mut open = object::open_filtered(OBJECT, options.filter.as_ref(), btf)?;
     object::set_rodata(&mut open, &config.bytes())?;
     for mut map in open.maps_mut() {
         if map.name() == "ring" {

@@ -46,7 +46,7 @@ static __always_inline struct tracked *deciding(u64 pkt, u64 *skb)
 /* Says how the connection is mapped, if that was done since the chain began. */
 static __always_inline void mapping(u64 address, struct tracked *t)
 {
-	struct sk_buff *skb = POINTER(struct sk_buff, address);
+	struct sk_buff *skb = POINTER(struct sk_buff, KERNEL_SK_BUFF, address);
 	u64 word;
 	struct nf_conn *ct;
 	struct mapping *m;

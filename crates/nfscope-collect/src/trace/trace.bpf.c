@@ -200,7 +200,7 @@ static __always_inline bool wanted(struct sk_buff *skb, struct scratch *s)
 static __always_inline u32 netns_of(const u64 *state)
 {
 	u32 at = bpf_core_field_offset(struct nf_hook_state, net);
-	struct net *net = POINTER(struct net, state[at / 8 < STATE_WORDS ? at / 8 : 0]);
+	struct net *net = POINTER(struct net, KERNEL_NET, state[at / 8 < STATE_WORDS ? at / 8 : 0]);
 
 	return READ(net, ns.inum);
 }
@@ -303,7 +303,7 @@ static __always_inline void entered(u64 pkt, u64 chain)
 		return;
 	level = c->depth++;
 	if (level < NEST_DEPTH)
-		enter(POINTER(struct sk_buff, skb), pkt, chain, c, &c->level[level]);
+		enter(POINTER(struct sk_buff, KERNEL_SK_BUFF, skb), pkt, chain, c, &c->level[level]);
 	else
 		__sync_fetch_and_add(&lost.nested, 1);
 	c->depth--;
