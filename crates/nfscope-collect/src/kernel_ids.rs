@@ -92,11 +92,11 @@ mod tests {
 
     fn word(which: u32) -> [Insn; 2] {
         let mark = MARK + which;
-        let insn = |code, number: u32| {
+        let insn = |code, register, number: u32| {
             let [a, b, c, d] = number.to_le_bytes();
-            [code, 1, 0, 0, a, b, c, d]
+            [code, register, 0, 0, a, b, c, d]
         };
-        [insn(LOAD_WORD, mark), insn(0, !mark)]
+        [insn(LOAD_WORD, 1, mark), insn(0, 0, !mark)]
     }
 
     /// vmlinux with the int `__preempt_count` (type 2) and nothing else.
