@@ -280,7 +280,8 @@ fn open(
     let socket = TraceSocket::open().map_err(|e| failed(&e))?;
     let mut tables = Vec::new();
     let mut owned = true;
-    let no_owner = |e: &Error| e.errno() == Some(libc::EOPNOTSUPP);
+    // the word for an unknown flag, before and since 5.12
+    let no_owner = |e: &Error| matches!(e.errno(), Some(libc::EINVAL | libc::EOPNOTSUPP));
     for (family, required) in [(Family::Inet, true), (Family::Arp, false), (Family::Bridge, false)]
     {
         let mut created = Table::create(&mark_rules::table(family, owned, filter));
