@@ -143,7 +143,15 @@ impl Started {
         let mut next = best(&request, machine)?;
         next.since = nfscope_ruleset::monotonic_ns();
         next.nft_reasons = self.nft_reasons;
-        let mut records = self.poll(Duration::ZERO, true)?;
+        let mut records = Vec::new();
+        loop {
+            let some = self.poll(Duration::ZERO, true)?;
+            let read_all = some.last().is_none_or(|last| last.monotonic_ns >= next.since);
+            records.extend(some);
+            if read_all {
+                break;
+            }
+        }
         let trials = machine.scratches();
         records.retain(|r| r.monotonic_ns < next.since && !trials.contains(&r.netns));
         let losses = self.losses()?;

@@ -28,6 +28,8 @@ pub struct Stream {
     rules: Rules,
     /// In order: a step behind one that waits waits too.
     waiting: VecDeque<Unresolved>,
+    /// How many of them were asked for ahead.
+    asked: usize,
     sinks: Vec<Box<dyn Sink>>,
     linger: Duration,
     limit: Option<u64>,
@@ -61,6 +63,7 @@ impl Stream {
             resolver,
             rules,
             waiting: VecDeque::new(),
+            asked: 0,
             sinks: vec![sink, Box::new(closing)],
             linger: a.linger,
             limit: a.count,
@@ -129,10 +132,13 @@ impl Stream {
             let now = last || self.waiting.len() >= MAX_WAITING || step.is_old();
             if self.rules.complete_step(&mut step, now) == Answer::Pending {
                 self.waiting.push_front(step);
-                // many rules are asked for at once
-                self.waiting.iter().take(ASKED).for_each(|step| self.rules.ask(step));
+                // many rules are asked for at once, each once
+                let asked = self.waiting.iter().skip(self.asked).take(ASKED);
+                let asked = asked.take_while(|step| step.is_settled());
+                self.asked += asked.map(|step| self.rules.ask(step)).count();
                 break;
             }
+            self.asked = self.asked.saturating_sub(1);
             self.emit(&Event::Trace(step.trace))?;
         }
         Ok(())

@@ -81,6 +81,11 @@ pub struct Unresolved {
 }
 
 impl Unresolved {
+    /// Whether its rule is told from one that replaced it.
+    pub fn is_settled(&self) -> bool {
+        nfscope_ruleset::monotonic_ns().saturating_sub(self.monotonic_ns) > SETTLED_NS
+    }
+
     /// Whether it has waited for a text long enough.
     pub fn is_old(&self) -> bool {
         nfscope_ruleset::monotonic_ns().saturating_sub(self.monotonic_ns) > PATIENCE_NS
@@ -95,6 +100,9 @@ pub struct TraceResolver {
     last: u64,
 }
 
+/// Before that an answer may wait for changes of the ruleset (see
+/// `nfscope_ruleset::nft`).
+const SETTLED_NS: u64 = 20_000_000;
 /// How long one step waits for its rule's text; then it goes without.
 const PATIENCE_NS: u64 = 20_000_000_000;
 
