@@ -20,8 +20,6 @@ use stream::Stream;
 
 /// How long to wait for records before looking at the clock and the signals.
 const TICK: Duration = Duration::from_millis(100);
-/// How long what is in the ring is read at the end.
-const LAST_LOOK: Duration = Duration::from_secs(5);
 /// How often the loss counters are read and late modules looked for.
 const ROUND: Duration = Duration::from_millis(500);
 
@@ -84,12 +82,12 @@ pub fn run(arguments: &DropsArguments) -> Result<(), Failure> {
     }
     // what was on its way when the end came
     if !stream.complete() {
-        let end = Instant::now() + LAST_LOOK;
+        let end = nfscope_ruleset::monotonic_ns();
         loop {
             let records = started.poll(Duration::ZERO, true)?;
-            let read_all = records.is_empty();
+            let read_all = records.last().is_none_or(|last| last.monotonic_ns >= end);
             stream.records(records)?;
-            if read_all || Instant::now() >= end {
+            if read_all {
                 break;
             }
         }

@@ -20,8 +20,6 @@ use stream::Stream;
 const TICK: Duration = Duration::from_millis(50);
 /// The same while texts are being read.
 const SHORT_TICK: Duration = Duration::from_millis(5);
-/// How long what is in the ring is read at the end.
-const LAST_LOOK: Duration = Duration::from_secs(5);
 
 /// Runs until Ctrl-C, `-c` or `--duration`.
 pub fn run(arguments: &TraceArguments) -> Result<(), Failure> {
@@ -75,11 +73,11 @@ pub fn run(arguments: &TraceArguments) -> Result<(), Failure> {
     }
     // what was on its way when the end came: no more than that, while packets
     // keep coming
-    let end = Instant::now() + LAST_LOOK;
+    let end = nfscope_ruleset::monotonic_ns();
     loop {
         let records = started.poll(Duration::ZERO)?;
         stream.records(&records)?;
-        if records.is_empty() || Instant::now() >= end {
+        if records.last().is_none_or(|last| last.head.monotonic_ns >= end) {
             break;
         }
     }
