@@ -278,9 +278,10 @@ fn trace_hook(request: &Request, machine: &Machine) -> Result<Started, CollectEr
         let setup = Setup::trace_hook(offsets, arguments, fentry);
         run(request, &setup, Some(machine.scratch()?), machine)
     };
-    // fentry is cheaper; kernels without types for modules have only kprobes
-    with(true).or_else(|fentry| {
-        with(false).map_err(|kprobe| refuse(format!("by fentry: {fentry}; by kprobe: {kprobe}")))
+    // fentry is cheaper, but many kernels let another task interrupt its
+    // programs and then skip them for that task
+    with(false).or_else(|kprobe| {
+        with(true).map_err(|fentry| refuse(format!("by kprobe: {kprobe}; by fentry: {fentry}")))
     })
 }
 
