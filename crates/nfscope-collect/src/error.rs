@@ -31,6 +31,9 @@ pub enum CollectError {
         /// One sentence.
         reason: String,
     },
+    /// The kernel would skip the programs for what other tasks do meanwhile.
+    #[error("another task can interrupt its programs")]
+    Interruptible,
     /// A system call failed.
     #[error("{what}: {source}")]
     System {

@@ -120,14 +120,21 @@ impl Start<'_> {
         run: impl Fn(Attachment) -> Result<StartedTrace, CollectError>,
     ) -> Result<StartedTrace, CollectError> {
         let mut reasons = Vec::new();
+        let mut interruptible = false;
         for (by, name) in [
             (Attachment::Fentry, "by fentry"),
             (Attachment::ModuleKprobe, "by fentry and kprobe"),
             (Attachment::Kprobe, "by kprobe"),
         ] {
+            if interruptible && by != Attachment::Kprobe {
+                continue;
+            }
             match run(by) {
                 Ok(started) => return Ok(started),
-                Err(e) => reasons.push(format!("{name}: {e}")),
+                Err(e) => {
+                    interruptible |= matches!(e, CollectError::Interruptible);
+                    reasons.push(format!("{name}: {e}"));
+                }
             }
         }
         Err(refuse(reasons.join("; ")))

@@ -168,8 +168,7 @@ impl TraceCollector {
         let verdict = self_test::judge(&trials, &records, misses);
         test.remove();
         if interruptible && self_test::preemptible(&records) {
-            let reason = "another task can interrupt its programs".into();
-            return Err(CollectError::Backend { backend, reason });
+            return Err(CollectError::Interruptible);
         }
         verdict.map_err(|why| CollectError::Backend {
             backend,

@@ -55,15 +55,15 @@ pub fn complete(trials: &[Trial], records: &[TraceRecord]) -> bool {
     trials.iter().all(|trial| ways.get(&trial.port).is_some_and(ended))
 }
 
-/// Whether other tasks can interrupt a tracepoint's program, as they can since
-/// about 7.0: what they do meanwhile is lost to programs of that kind, those at
-/// functions' entries included.
+/// Whether other tasks can interrupt a program at a function's entry (fentry),
+/// as kernels that preempt allow, or a tracepoint's, as they can since about
+/// 7.0: what those tasks do meanwhile is lost to the program.
 pub fn preemptible(records: &[TraceRecord]) -> bool {
-    let fates = records.iter().filter_map(|record| match &record.what {
-        Record::Fate(fate) => Some(fate),
-        _ => None,
-    });
-    fates.into_iter().any(|f| f.preemptible && matches!(f.kind, FateKind::Dropped { .. }))
+    records.iter().any(|record| match &record.what {
+        Record::Entry(entry) => entry.packet.preemptible,
+        Record::Fate(fate) => fate.preemptible && matches!(fate.kind, FateKind::Dropped { .. }),
+        _ => false,
+    })
 }
 
 /// What is wrong with the records, if anything. `misses`: rules that do not
