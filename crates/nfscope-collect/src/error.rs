@@ -31,6 +31,9 @@ pub enum CollectError {
         /// One sentence.
         reason: String,
     },
+    /// None of a command's backends works here; why, and what does.
+    #[error("{0}")]
+    NoBackend(String),
     /// The kernel would skip the programs for what other tasks do meanwhile.
     #[error("another task can interrupt its programs")]
     Interruptible,

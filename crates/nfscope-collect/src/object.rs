@@ -26,6 +26,13 @@ fn keep(_: PrintLevel, text: String) {
     }
 }
 
+/// What is written from here on is another object's.
+fn forget_log() {
+    if let Some(Ok(mut log)) = LOG.get().map(|log| log.lock()) {
+        log.clear();
+    }
+}
+
 fn log_tail() -> String {
     let lines = LOG.get().and_then(|log| log.lock().ok().map(|log| log.clone()));
     let lines = lines.unwrap_or_default();
@@ -80,6 +87,7 @@ pub fn open_filtered(
 /// Opens an object from its bytes; `btf`: the kernel's types, if it needs any.
 pub fn open(mut bytes: Vec<u8>, btf: Option<&Btf>) -> Result<Opened, CollectError> {
     set_print(Some((PrintLevel::Warn, keep)));
+    forget_log();
     let mut builder = ObjectBuilder::default();
     builder.name("nfscope").map_err(CollectError::load)?;
     let mut types = None;

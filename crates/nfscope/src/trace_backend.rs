@@ -74,7 +74,12 @@ pub fn start(
         TraceBackendChoice::Points => start.points(),
         TraceBackendChoice::TraceHook => start.trace_hook(),
         TraceBackendChoice::Auto => start.points().or_else(|points| {
-            let mut started = start.trace_hook()?;
+            let mut started = start.trace_hook().map_err(|hook| {
+                CollectError::NoBackend(format!(
+                    "trace needs kprobes or fentry: {points}; {hook}; drops may still work, \
+                     see nfscope doctor"
+                ))
+            })?;
             started.notices.push(points.to_string());
             Ok(started)
         }),

@@ -95,9 +95,7 @@ impl TraceCollector {
         // the preemption count be read
         let (mut running, context) = match Self::run(&trial, setup, true, btf) {
             Ok(running) => (running, true),
-            Err(first @ CollectError::Load { .. }) => {
-                (Self::run(&trial, setup, false, btf).map_err(|_| first)?, false)
-            }
+            Err(CollectError::Load { .. }) => (Self::run(&trial, setup, false, btf)?, false),
             Err(e) => return Err(e),
         };
         running.try_out(scratch, options.misses.is_some(), setup.interruptible)?;
