@@ -14,7 +14,10 @@ fn main() {
     for (dir, name) in [("drop", "drop"), ("drop", "preempt"), ("hook", "hook"), ("trace", "trace")]
     {
         let source = format!("src/{dir}/{name}.bpf.c");
-        compile(Path::new(&source), &out.join(format!("{name}.bpf.o")), arch, &include);
+        for (variant, typed) in [("plain", "0"), ("typed", "1")] {
+            let object = out.join(format!("{name}.{variant}.bpf.o"));
+            compile(Path::new(&source), &object, (arch, typed), &include);
+        }
     }
     for dir in ["src/bpf", "src/drop", "src/hook", "src/trace", "../nfscope-filter/include"] {
         println!("cargo:rerun-if-changed={dir}");
@@ -22,12 +25,13 @@ fn main() {
 }
 
 /// CO-RE needs `-g`; the DWARF that comes with it is of no use in the binary.
-fn compile(source: &Path, object: &Path, arch: &str, include: &str) {
+fn compile(source: &Path, object: &Path, (arch, typed): (&str, &str), include: &str) {
     let clang = std::env::var("CLANG").unwrap_or_else(|_| "clang".into());
     println!("cargo:rerun-if-env-changed=CLANG");
     run(Command::new(clang)
         .args(["-O2", "-g", "-target", "bpf", "-mcpu=v3", "-Wall", "-Werror"])
         .arg(format!("-D__TARGET_ARCH_{arch}"))
+        .arg(format!("-DTYPED_CASTS={typed}"))
         .arg(format!("-I{include}"))
         .arg("-I../nfscope-filter/include")
         .arg("-c")

@@ -35,9 +35,6 @@ const CALL: u8 = 0x85;
 const PSEUDO_BTF_ID: u8 = 3;
 const PSEUDO_KFUNC_CALL: u8 = 2;
 
-/// `BPF_ALU64 | BPF_MOV | BPF_K`: `r0 = 0`
-const NOTHING: Insn = [0xb7, 0, 0, 0, 0, 0, 0, 0];
-
 /// One instruction: code, registers (source in the upper half), offset, number.
 type Insn = [u8; 8];
 
@@ -65,8 +62,6 @@ pub fn write(object: &mut [u8], btf: &Btf) {
                 insn[4..].copy_from_slice(&ids[which].to_le_bytes());
                 second[4..].fill(0);
             }
-            // not reached, but some kernels look at the function's id
-            CALL if ids[which] == 0 => *insn = NOTHING,
             CALL => {
                 insn[1] = PSEUDO_KFUNC_CALL << 4;
                 insn[4..].copy_from_slice(&ids[which].to_le_bytes());
@@ -115,17 +110,14 @@ mod tests {
     #[test]
     fn marks_become_ids_or_zero() {
         let btf = one_variable();
-        let call = [CALL, 0, 0, 0, 5, 0x73, 0x66, 0x6e];
         let other = [CALL, 0, 0, 0, 113, 0, 0, 0];
-        let mut object =
-            [word(3).concat(), word(4).concat(), call.to_vec(), other.to_vec()].concat();
+        let mut object = [word(3).concat(), word(4).concat(), other.to_vec()].concat();
         write(&mut object, &btf);
         let (insns, _) = object.as_chunks::<8>();
         assert_eq!(insns[0], [LOAD_WORD, 0x31, 0, 0, 2, 0, 0, 0]);
         assert_eq!(insns[2], [LOAD_WORD, 1, 0, 0, 0, 0, 0, 0], "pcpu_hot is not there");
         assert_eq!([insns[1], insns[3]], [[0; 8]; 2]);
-        assert_eq!(insns[4], NOTHING, "bpf_rdonly_cast is not there");
-        assert_eq!(insns[5], other);
+        assert_eq!(insns[4], other);
         assert!(!has_typed_casts(&btf));
     }
 

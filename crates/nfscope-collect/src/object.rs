@@ -47,6 +47,34 @@ fn log_tail() -> String {
     complaint.map(|l| format!(" ({l})")).unwrap_or_default()
 }
 
+/// A compiled object, for kernels without and with typed casts
+/// (`bpf/kernel_ids.h`).
+#[derive(Debug, Clone, Copy)]
+pub struct Compiled {
+    /// Without.
+    pub plain: &'static [u8],
+    /// With.
+    pub typed: &'static [u8],
+}
+
+impl Compiled {
+    fn bytes(self, btf: Option<&Btf>) -> Vec<u8> {
+        let typed = btf.is_some_and(kernel_ids::has_typed_casts);
+        if typed { self.typed } else { self.plain }.to_vec()
+    }
+}
+
+/// The object that was compiled from a file.
+macro_rules! compiled {
+    ($name:literal) => {
+        $crate::object::Compiled {
+            plain: include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".plain.bpf.o")),
+            typed: include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".typed.bpf.o")),
+        }
+    };
+}
+pub(crate) use compiled;
+
 /// An object to be loaded, with what libbpf reads when it is.
 #[derive(Debug)]
 pub struct Opened {
@@ -70,22 +98,26 @@ impl DerefMut for Opened {
 /// Opens an object with the user's filter in it. Without a filter the place
 /// holder is cut down to two instructions.
 pub fn open_filtered(
-    bytes: &[u8],
+    compiled: Compiled,
     filter: Option<&nfscope_filter::Compiled>,
     btf: &Btf,
 ) -> Result<Opened, CollectError> {
     let failed = |e: &dyn std::fmt::Display| CollectError::Filter(e.to_string());
-    let mut bytes = bytes.to_vec();
+    let mut bytes = compiled.bytes(Some(btf));
     let insns = match filter {
         Some(filter) => filter.insns.clone(),
         None => nfscope_filter::Compiled::accept_all().map_err(|e| failed(&e))?.insns,
     };
     nfscope_filter::patch(&mut bytes, "packet_filter", &insns).map_err(|e| failed(&e))?;
-    open(bytes, Some(btf))
+    open_bytes(bytes, Some(btf))
 }
 
-/// Opens an object from its bytes; `btf`: the kernel's types, if it needs any.
-pub fn open(mut bytes: Vec<u8>, btf: Option<&Btf>) -> Result<Opened, CollectError> {
+/// Opens an object; `btf`: the kernel's types, if it needs any.
+pub fn open(compiled: Compiled, btf: Option<&Btf>) -> Result<Opened, CollectError> {
+    open_bytes(compiled.bytes(btf), btf)
+}
+
+fn open_bytes(mut bytes: Vec<u8>, btf: Option<&Btf>) -> Result<Opened, CollectError> {
     set_print(Some((PrintLevel::Warn, keep)));
     forget_log();
     let mut builder = ObjectBuilder::default();
@@ -148,6 +180,11 @@ pub fn words(object: &Object, name: &str) -> Result<Vec<u64>, CollectError> {
         .unwrap_or_default();
     let (chunks, _) = value.as_chunks::<8>();
     Ok(chunks.iter().map(|c| u64::from_ne_bytes(*c)).collect())
+}
+
+/// Sets the only value of a one-entry map.
+pub fn set_value(object: &Object, name: &str, value: &[u8]) -> Result<(), CollectError> {
+    map(object, name)?.update(&0u32.to_ne_bytes(), value, MapFlags::ANY).map_err(CollectError::load)
 }
 
 /// Does something with a program by its name.

@@ -205,6 +205,8 @@ pub struct Freed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Backend {
+    /// `nft_do_chain`'s stack frame, as the tracepoint finds it.
+    Frame,
     /// Probe points inside `nft_do_chain`.
     Points,
     /// The function `__nft_trace_packet`, with the trace key on.
@@ -219,6 +221,7 @@ impl Backend {
     /// The word of `--backend` and of `--json`.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Frame => "frame",
             Self::Points => "points",
             Self::TraceHook => "trace_hook",
             Self::NetlinkTrace => "netlink_trace",

@@ -38,7 +38,7 @@ fn chain(name: &str, hook: Option<(u32, Verdict)>, rules: Vec<RuleSpec>) -> Chai
 }
 
 fn table(owned: bool, chains: Vec<ChainSpec>) -> TableSpec {
-    TableSpec { family: Family::Inet, name: "nfscope".into(), owned, chains }
+    TableSpec { family: Family::Inet, name: "nfscope".into(), owned, chains, maps: Vec::new() }
 }
 
 #[test]

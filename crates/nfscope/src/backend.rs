@@ -5,7 +5,7 @@ use std::time::Duration;
 use nfscope_collect::CollectError;
 use nfscope_collect::drop::{DropCollector, DropOptions, DropRecord, Losses};
 use nfscope_collect::nft::{
-    NetlinkTrace, Scratch, Setup, nft_offsets, points_setup, trace_arguments,
+    NetlinkTrace, Scratch, Setup, evals, evals_loaded, nft_offsets, points_setup, trace_arguments,
 };
 use nfscope_event::Backend;
 use nfscope_kernel::locate::nft::FUNCTION;
@@ -49,6 +49,10 @@ pub struct Started {
     nft_reasons: Option<[u32; 2]>,
     /// A better backend may work once nf_tables is loaded.
     awaits_nft: bool,
+    /// Probes are needed once certain modules are loaded.
+    awaits_evals: bool,
+    /// Rules that the stack frame did not tell, as far as that was dealt with.
+    unattributed: u64,
     /// It was started for programs that other tasks can interrupt.
     interruptible: bool,
     /// A record was made where another task could have interrupted.
@@ -59,7 +63,7 @@ pub struct Started {
     pub notices: Vec<String>,
     /// Keeps the trace key on.
     _key: Option<Table>,
-    _scratch: Option<Scratch>,
+    scratch: Option<Scratch>,
 }
 
 impl Started {
@@ -76,6 +80,7 @@ impl Started {
     /// The backend in words.
     pub fn describe(&self) -> &'static str {
         match self.backend() {
+            Backend::Frame => "rules by nft_do_chain's stack frame",
             Backend::Points => "rules by probe points in nft_do_chain",
             Backend::TraceHook => "rules by the trace hook",
             Backend::NetlinkTrace => "rules by netlink trace",
@@ -122,11 +127,30 @@ impl Started {
     pub fn outdated(&self) -> Option<&'static str> {
         if self.awaits_nft && nfscope_ruleset::nf_tables_loaded() {
             Some("nf_tables was loaded")
+        } else if self.awaits_evals && evals_loaded() {
+            Some("a module was loaded whose expressions end packets in their own way")
         } else if self.interrupted && !self.interruptible && self.netlink.is_none() {
             Some("other tasks can interrupt the tracepoint's program here, which loses drops")
         } else {
             None
         }
+    }
+
+    /// Whether the stack frame was not where it should be since the last call:
+    /// other programs on the tracepoint have come or gone.
+    pub fn frame_moved(&mut self) -> bool {
+        let known = self.unattributed;
+        self.unattributed = self.collector.losses().map_or(known, |losses| losses.attribution);
+        self.backend() == Backend::Frame && self.unattributed > known
+    }
+
+    /// Finds the stack frame again.
+    pub fn find_frame_again(&mut self, machine: &Machine) -> Result<(), CollectError> {
+        let refuse = |reason| CollectError::Backend { backend: "frame", reason };
+        let layout = machine.layout.as_ref().map_err(|e| refuse(e.clone()))?;
+        let scratch = self.scratch.as_ref().ok_or_else(|| refuse("no trial".into()))?;
+        let setup = Setup::frame(nft_offsets(layout, &machine.btf), None);
+        self.collector.find_frame_again(scratch, &setup, &machine.btf)
     }
 
     /// Changes to the best backend that works now. What the old one saw until
@@ -139,7 +163,7 @@ impl Started {
     ) -> anyhow::Result<(Vec<DropRecord>, Losses)> {
         let mut request = request.clone();
         request.options.interruptible = self.interruptible || self.interrupted;
-        (self.awaits_nft, self.interruptible) = (false, true);
+        (self.awaits_nft, self.awaits_evals, self.interruptible) = (false, false, true);
         let mut next = best(&request, machine)?;
         next.since = nfscope_ruleset::monotonic_ns();
         next.nft_reasons = self.nft_reasons;
@@ -190,9 +214,9 @@ fn best(request: &Request, machine: &Machine) -> anyhow::Result<Started> {
     use BackendChoice as B;
     let order: &[B] = match request.backend {
         B::Auto if request.ruleset_change.is_some() => {
-            &[B::Points, B::TraceHook, B::NetlinkTrace, B::Tracepoint]
+            &[B::Frame, B::Points, B::TraceHook, B::NetlinkTrace, B::Tracepoint]
         }
-        B::Auto => &[B::Points, B::TraceHook, B::Tracepoint],
+        B::Auto => &[B::Frame, B::Points, B::TraceHook, B::Tracepoint],
         _ => std::slice::from_ref(&request.backend),
     };
     let mut notices: Vec<String> = Vec::new();
@@ -206,11 +230,14 @@ fn best(request: &Request, machine: &Machine) -> anyhow::Result<Started> {
                 if started.awaits_nft {
                     notices = vec![NO_NF_TABLES.into()];
                 }
-                started.notices = notices;
+                started.notices.splice(0..0, notices);
                 return Ok(started);
             }
             Err(e) => {
-                notices.push(e.to_string());
+                // probe points are as good, so that nobody needs to know
+                if *choice != B::Frame || order.len() == 1 {
+                    notices.push(e.to_string());
+                }
                 refusal = Some(e);
             }
         }
@@ -225,6 +252,7 @@ pub fn attempt(
     machine: &Machine,
 ) -> Result<Started, CollectError> {
     match choice {
+        BackendChoice::Frame => frame(request, machine),
         BackendChoice::Points => points(request, machine),
         BackendChoice::TraceHook => trace_hook(request, machine),
         BackendChoice::NetlinkTrace => netlink_trace(request, machine),
@@ -249,13 +277,35 @@ fn run(
         hook: HookNaming::begin(setup.frees_inside()),
         nft_reasons: None,
         awaits_nft: false,
+        awaits_evals: false,
+        unattributed: 0,
         interruptible: request.options.interruptible,
         interrupted: false,
         since: 0,
         notices: Vec::new(),
         _key: key,
-        _scratch: scratch,
+        scratch,
     })
+}
+
+fn frame(request: &Request, machine: &Machine) -> Result<Started, CollectError> {
+    let refuse = |reason: String| CollectError::Backend { backend: "frame", reason };
+    let layout = machine.layout.as_ref().map_err(|e| refuse(e.clone()))?;
+    let (mut found, mut notices) = (None, Vec::new());
+    if evals_loaded() {
+        match machine.locate(layout) {
+            Ok(located) => found = evals(&located.points),
+            Err(e) => notices.push(format!(
+                "packets that queue or fwd ends are not put down to their rules: {e}"
+            )),
+        }
+    }
+    let without_evals = found.is_none() && notices.is_empty();
+    let setup = Setup::frame(nft_offsets(layout, &machine.btf), found);
+    let mut started = run(request, &setup, Some(machine.scratch()?), machine)?;
+    started.awaits_evals = without_evals;
+    started.notices = notices;
+    Ok(started)
 }
 
 fn points(request: &Request, machine: &Machine) -> Result<Started, CollectError> {

@@ -34,7 +34,7 @@ impl StartedTrace {
     /// The backend in words.
     pub fn describe(&self) -> &'static str {
         match self.backend() {
-            Backend::Points => "rules by probe points in nft_do_chain",
+            Backend::Frame | Backend::Points => "rules by probe points in nft_do_chain",
             _ => "rules by the trace hook",
         }
     }

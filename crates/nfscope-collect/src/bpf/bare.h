@@ -12,16 +12,20 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 
-#define READ(pointer, field)                                        \
-	(kernel_id(KERNEL_RDONLY_CAST) ? (pointer)->field :      \
-					    BPF_CORE_READ(pointer, field))
+#if TYPED_CASTS
+#define READ(pointer, field) ((pointer)->field)
+#else
+#define READ(pointer, field) BPF_CORE_READ(pointer, field)
+#endif
 #define READ_POINTER(pointer, field) READ(pointer, field)
 #define READ_BITFIELD(pointer, field) BPF_CORE_READ_BITFIELD_PROBED(pointer, field)
 
 /* The pointer whose fields READ reads; id: KERNEL_* of its type. */
-#define POINTER(type, id, address)                                                  \
-	((type *)(kernel_id(KERNEL_RDONLY_CAST) ?                                   \
-			  kernel_rdonly_cast((void *)(address), kernel_id(id)) :    \
-			  (void *)(address)))
+#if TYPED_CASTS
+#define POINTER(type, id, address) \
+	((type *)kernel_rdonly_cast((void *)(address), kernel_id(id)))
+#else
+#define POINTER(type, id, address) ((type *)(address))
+#endif
 
 #endif

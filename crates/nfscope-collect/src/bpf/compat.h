@@ -67,29 +67,21 @@ struct trace_event_raw_net_dev_start_xmit {
 };
 #pragma clang attribute pop
 
-/* include/linux/cpumask_types.h: words that every kernel has a type for */
-#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
-struct cpumask {
-	unsigned long bits[1];
-};
-#pragma clang attribute pop
-
 /*
  * Eight bytes of the kernel's memory; 0 where nothing is mapped. A cast makes it
  * one load, the helper takes some eighty instructions.
  */
 static __always_inline u64 load_u64(u64 address)
 {
+#if TYPED_CASTS
+	/* struct cpumask begins with a word on every kernel */
+	return *(const u64 *)kernel_rdonly_cast((void *)address, kernel_id(KERNEL_CPUMASK));
+#else
 	u64 word = 0;
 
-	if (kernel_id(KERNEL_RDONLY_CAST)) {
-		const struct cpumask *words =
-			kernel_rdonly_cast((void *)address, kernel_id(KERNEL_CPUMASK));
-
-		return words->bits[0];
-	}
 	bpf_probe_read_kernel(&word, sizeof(word), (void *)address);
 	return word;
+#endif
 }
 
 /* Four bytes, likewise. */
@@ -106,9 +98,11 @@ static __always_inline u32 load_u32(u64 address)
  */
 static __always_inline struct sk_buff *untrusted(struct sk_buff *skb)
 {
-	if (kernel_id(KERNEL_RDONLY_CAST))
-		return kernel_rdonly_cast(skb, kernel_id(KERNEL_SK_BUFF));
+#if TYPED_CASTS
+	return kernel_rdonly_cast(skb, kernel_id(KERNEL_SK_BUFF));
+#else
 	return skb;
+#endif
 }
 
 /* Whether the packet carries a VLAN tag beside its bytes. */

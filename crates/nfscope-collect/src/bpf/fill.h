@@ -23,32 +23,55 @@ static __always_inline u32 device_name(u64 dev, char *name)
 	return load_u32(dev + bpf_core_field_offset(struct net_device, ifindex));
 }
 
+/*
+ * A name of at most NAME_SIZE - 1 bytes. By words, since the helper takes a
+ * hundred instructions and more; behind the end mark stands what lies in the
+ * kernel's memory there.
+ */
+static __always_inline void load_name(char *to, u64 from)
+{
+#if TYPED_CASTS
+	u64 *words = (u64 *)to;
+
+#pragma unroll
+	for (int i = 0; i < NAME_SIZE / 8; i++) {
+		u64 word = load_u64(from + i * 8);
+
+		words[i] = word;
+		/* whether one of its bytes is 0 */
+		if ((word - 0x0101010101010101ULL) & ~word & 0x8080808080808080ULL)
+			break;
+	}
+	to[NAME_SIZE - 1] = 0;
+#else
+	bpf_probe_read_kernel_str(to, NAME_SIZE, (void *)from);
+#endif
+}
+
 /* Names and numbers of a rule and its chain; 0: there is none. */
 static __always_inline void nft_names(struct part_nft *p, u64 rule, u64 chain, bool chain_is_base)
 {
 	u64 table;
 
 	p->chain_is_base = chain_is_base;
-	p->rule_handle = p->table_handle = p->chain_handle = 0;
-	p->priority = 0;
-	p->family = 0;
-	p->table[0] = p->chain[0] = 0;
-	if (rule)
-		p->rule_handle = load_u64(rule + cfg.nft.rule_word) >> cfg.nft.rule_shift &
-				 ((1ULL << 42) - 1);
-	if (chain && chain_is_base)
-		p->priority = load_u32(chain - cfg.nft.base_chain + cfg.nft.base_priority);
-	if (chain) {
-		table = load_u64(chain + cfg.nft.chain_table);
-		p->chain_handle = load_u64(chain + cfg.nft.chain_handle);
-		bpf_probe_read_kernel_str(p->chain, NAME_SIZE,
-					  (void *)load_u64(chain + cfg.nft.chain_name));
-		p->family = load_u64(table + cfg.nft.table_family) >>
-				    cfg.nft.table_family_shift & 0x3f;
-		p->table_handle = load_u64(table + cfg.nft.table_handle);
-		bpf_probe_read_kernel_str(p->table, NAME_SIZE,
-					  (void *)load_u64(table + cfg.nft.table_name));
+	p->rule_handle = rule ? load_u64(rule + cfg.nft.rule_word) >> cfg.nft.rule_shift &
+					((1ULL << 42) - 1) :
+				0;
+	if (!chain) {
+		p->table_handle = p->chain_handle = 0;
+		p->priority = 0;
+		p->family = 0;
+		p->table[0] = p->chain[0] = 0;
+		return;
 	}
+	p->priority = chain_is_base ? load_u32(chain - cfg.nft.base_chain + cfg.nft.base_priority) :
+				      0;
+	p->chain_handle = load_u64(chain + cfg.nft.chain_handle);
+	load_name(p->chain, load_u64(chain + cfg.nft.chain_name));
+	table = load_u64(chain + cfg.nft.chain_table);
+	p->family = load_u64(table + cfg.nft.table_family) >> cfg.nft.table_family_shift & 0x3f;
+	p->table_handle = load_u64(table + cfg.nft.table_handle);
+	load_name(p->table, load_u64(table + cfg.nft.table_name));
 }
 
 /* What the hook was called with; `state`: a copy of struct nf_hook_state's start. */
@@ -86,6 +109,26 @@ static __always_inline void base_part(struct part_base *b, struct sk_buff *skb, 
 		b->pid = bpf_get_current_pid_tgid() >> 32;
 		bpf_get_current_comm(b->comm, sizeof(b->comm));
 		b->flags |= BASE_IN_PROCESS;
+	}
+}
+
+/* The same of struct nf_hook_state itself; `b` has the packet's own device. */
+static __always_inline void nft_hook_at(struct part_nft *p, u64 state, const struct part_base *b,
+					struct net_device *own)
+{
+	u64 in = load_u64(state + cfg.nft.state_in), out = load_u64(state + cfg.nft.state_out);
+	u64 first = load_u64(state + (cfg.nft.state_hook & ~7)), second = first;
+
+	if ((cfg.nft.state_hook ^ cfg.nft.state_pf) & ~7)
+		second = load_u64(state + (cfg.nft.state_pf & ~7));
+	p->hook = first >> (cfg.nft.state_hook & 7) * 8;
+	p->pf = second >> (cfg.nft.state_pf & 7) * 8;
+	p->out_index = device_name(out, p->out_name);
+	if (in == (u64)own) {
+		p->in_index = b->ifindex;
+		__builtin_memcpy(p->in_name, b->device, sizeof(p->in_name));
+	} else {
+		p->in_index = device_name(in, p->in_name);
 	}
 }
 

@@ -34,7 +34,10 @@
 /* A variable of each CPU, for bpf_this_cpu_ptr(); 0: the kernel has none. */
 #define kernel_variable(which) ((const void *)kernel_id(which))
 
-/* bpf_rdonly_cast(); to be called where kernel_id() says that there is one. */
+/*
+ * bpf_rdonly_cast(). Each object is compiled twice: for kernels that have it
+ * (TYPED_CASTS), and for those that do not.
+ */
 static void *(*const kernel_rdonly_cast)(const void *object, u32 type) =
 	(void *)(KERNEL_MARK + KERNEL_RDONLY_CAST);
 

@@ -56,7 +56,10 @@ static __always_inline u32 frame_length(struct sk_buff *skb, bool link)
 
 static __always_inline void frame_macs(struct sk_buff *skb, u8 *frame)
 {
-	bpf_probe_read_kernel(frame, MAC_BYTES, READ(skb, head) + READ(skb, mac_header));
+	u64 from = (u64)(READ(skb, head) + READ(skb, mac_header));
+
+	*(u64 *)frame = load_u64(from);
+	*(u32 *)(frame + 8) = load_u32(from + 8);
 }
 
 /*

@@ -10,8 +10,11 @@
 #define STACK_DEPTH 64
 #define NAME_SIZE 64
 
+#define FRAME_CAPACITY 544 /* as packet_filter.h has it */
+#define FRAME_EXTRA 16 /* room for the Ethernet header, to the next multiple of 8 */
+
 /* A record is [stack part] [nft part] [base part] [frame]; `type` starts each. */
-enum part_type { PART_BASE = 1, PART_NFT = 2, PART_STACK = 3 };
+enum part_type { PART_BASE = 1, PART_NFT = 2, PART_STACK = 3, PART_SEEN = 4 };
 
 struct part_stack {
 	u32 type;
@@ -65,6 +68,8 @@ struct part_base {
 	u16 vlan_tci; /* host byte order */
 	char device[16];
 	char comm[16];
+	u32 unused;
+	u8 frame[]; /* as much as the settings say, and FRAME_EXTRA */
 };
 
 #endif

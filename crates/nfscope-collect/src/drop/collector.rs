@@ -9,12 +9,15 @@ use libbpf_rs::{Link, Object, RingBuffer, RingBufferBuilder};
 use nfscope_event::Backend;
 use nfscope_kernel::btf::Btf;
 
-use super::{Config, DropRecord, Note, preempt};
+use super::frame::{FrameLayout, Seen};
+use super::preempt::Observer;
+use super::{Config, DropRecord, NftOffsets, Note};
 use crate::nft::{Probe, Scratch, SelfTest, Setup};
+use crate::object::Compiled;
 use crate::{CollectError, kernel_ids, object, raw};
 
 /// The compiled programs.
-const OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/drop.bpf.o"));
+const OBJECT: Compiled = object::compiled!("drop");
 /// The tracepoint's program, and its two variants: for kernels that do not
 /// list the preemption count among their symbols, and for kernels that let
 /// another task interrupt it (see `drop.bpf.c`).
@@ -91,7 +94,10 @@ pub struct DropCollector {
     late: Vec<Probe>,
     ring: RingBuffer<'static>,
     queue: Rc<RefCell<Vec<DropRecord>>>,
+    /// The stack of the trial's packets.
+    seen: Rc<RefCell<Vec<Seen>>>,
     object: Object,
+    frame: FrameLayout,
     scratch_netns: u32,
     backend: Backend,
     /// Where the trial's packets were freed.
@@ -131,12 +137,22 @@ impl DropCollector {
         trial: Option<(&Scratch, &SelfTest)>,
         btf: &Btf,
     ) -> Result<Self, CollectError> {
-        let try_one = |program| Self::start_with(program, options, setup, trial, btf);
-        let looks_so = |(scratch, _)| {
-            kernel_ids::has_typed_casts(btf)
-                && preempt::interruptible(scratch, btf).unwrap_or(false)
+        if setup.backend == Backend::Frame && !kernel_ids::has_typed_casts(btf) {
+            return Err(CollectError::Backend {
+                backend: "frame",
+                reason: "this kernel's programs cannot read the stack by typed pointers (6.2)"
+                    .into(),
+            });
+        }
+        let observer = trial
+            .filter(|_| kernel_ids::has_typed_casts(btf))
+            .and_then(|_| Observer::load(btf).ok());
+        let looks_so = |observer: &Observer| {
+            trial.is_some_and(|(scratch, _)| observer.interruptible(scratch).unwrap_or(false))
         };
-        let known = options.interruptible || trial.is_some_and(looks_so);
+        let known = options.interruptible || observer.as_ref().is_some_and(looks_so);
+        let try_one =
+            |program| Self::start_with(program, options, setup, (trial, observer.as_ref()), btf);
         if known && let Ok(started) = try_one(TRACE_EVENT) {
             return Ok(started);
         }
@@ -155,7 +171,7 @@ impl DropCollector {
         program: &'static str,
         options: &DropOptions,
         setup: &Setup,
-        trial: Option<(&Scratch, &SelfTest)>,
+        (trial, observer): (Option<(&Scratch, &SelfTest)>, Option<&Observer>),
         btf: &Btf,
     ) -> Result<Self, CollectError> {
         let scratch_netns = trial.map_or(0, |(scratch, _)| scratch.inode());
@@ -180,18 +196,24 @@ impl DropCollector {
             }
         }
         let queue = Rc::new(RefCell::new(Vec::new()));
-        let ring = ring(&object, &queue)?;
+        let seen = Rc::new(RefCell::new(Vec::new()));
+        let ring = ring(&object, &queue, &seen)?;
         let mut collector = Self {
             links,
             late,
             ring,
             queue,
+            seen,
             object,
+            frame: FrameLayout::default(),
             scratch_netns,
             backend: setup.backend,
             sites: Vec::new(),
             preemptible: false,
         };
+        if setup.backend == Backend::Frame {
+            collector.find_frame(trial, observer, &setup.nft)?;
+        }
         match trial.map_or(Ok(()), |trial| collector.try_out(trial)) {
             Err(e) if setup.backend != Backend::Tracepoint => return Err(e),
             _ => {}
@@ -254,8 +276,60 @@ impl DropCollector {
         self.object.progs().map(|p| raw::recursion_misses(&p)).sum()
     }
 
-    fn try_out(&mut self, (scratch, test): (&Scratch, &SelfTest)) -> Result<(), CollectError> {
-        let backend = self.backend.as_str();
+    /// Finds `nft_do_chain`'s frame on both ways to the program, and tries it
+    /// on the one; the other is for the trial that follows.
+    fn find_frame(
+        &mut self,
+        trial: Option<(&Scratch, &SelfTest)>,
+        observer: Option<&Observer>,
+        nft: &NftOffsets,
+    ) -> Result<(), CollectError> {
+        let refuse = |reason| CollectError::Backend { backend: "frame", reason };
+        let ((scratch, test), observer) =
+            trial.zip(observer).ok_or_else(|| refuse("there can be no trial".into()))?;
+        self.set_frame(self.frame, true)?;
+        let straight = self.see((scratch, test))?;
+        let _second = observer.attach()?;
+        let looped = self.see((scratch, test))?;
+        let layout = FrameLayout::find(&[straight, looped], &test.trials(), nft).map_err(refuse)?;
+        self.set_frame(layout, false)?;
+        self.try_out((scratch, test))
+    }
+
+    fn set_frame(&mut self, layout: FrameLayout, show: bool) -> Result<(), CollectError> {
+        self.frame = layout;
+        object::set_value(&self.object, ".data.frame", &layout.bytes(show))
+    }
+
+    /// Finds `nft_do_chain`'s frame anew: other programs on the tracepoint have
+    /// come or gone. `scratch`: the namespace that this was started with.
+    pub fn find_frame_again(
+        &mut self,
+        scratch: &Scratch,
+        setup: &Setup,
+        btf: &Btf,
+    ) -> Result<(), CollectError> {
+        let test = SelfTest::prepare(scratch)?;
+        let observer = Observer::load(btf)?;
+        let found = self.find_frame(Some((scratch, &test)), Some(&observer), &setup.nft);
+        test.remove();
+        if found.is_err() {
+            self.set_frame(self.frame, false)?;
+        }
+        found
+    }
+
+    /// The stacks of the trial's packets.
+    fn see(&mut self, trial: (&Scratch, &SelfTest)) -> Result<Vec<Seen>, CollectError> {
+        self.send(trial)?;
+        Ok(self.seen.take())
+    }
+
+    /// Sends the trial's packets and returns what was recorded of them.
+    fn send(
+        &mut self,
+        (scratch, test): (&Scratch, &SelfTest),
+    ) -> Result<Vec<DropRecord>, CollectError> {
         SelfTest::send(scratch)?;
         let wanted = test.trials().len();
         let mut records: Vec<DropRecord> = Vec::new();
@@ -270,6 +344,12 @@ impl DropCollector {
             others.extend(rest);
         }
         self.queue.borrow_mut().splice(0..0, others);
+        Ok(records)
+    }
+
+    fn try_out(&mut self, (scratch, test): (&Scratch, &SelfTest)) -> Result<(), CollectError> {
+        let backend = self.backend.as_str();
+        let records = self.send((scratch, test))?;
         self.preemptible = records.iter().any(|r| r.preemptible);
         self.sites = records.iter().filter(|r| r.nft.is_some()).map(|r| r.location).collect();
         let verdict = match self.backend {
@@ -301,7 +381,10 @@ fn load(
             _ => options.causes.iter().fold(0, |mask, note| mask | 1 << *note as u8),
         },
         reason: options.reason,
-        filter: options.filter.as_ref().map(|f| (f.bytes_needed, f.needs_link, f.wants_vlan_tag)),
+        filter: options
+            .filter
+            .as_ref()
+            .map(|f| (f.bytes_needed.max(options.snap_bytes), f.needs_link, f.wants_vlan_tag)),
         snap_bytes: options.snap_bytes,
         stack: options.stack,
         scratch_netns,
@@ -351,14 +434,18 @@ fn module_loaded(name: &str) -> bool {
 fn ring(
     object: &Object,
     queue: &Rc<RefCell<Vec<DropRecord>>>,
+    seen: &Rc<RefCell<Vec<Seen>>>,
 ) -> Result<RingBuffer<'static>, CollectError> {
     let map = object::map(object, "ring")?;
-    let queue = Rc::clone(queue);
+    let (queue, seen) = (Rc::clone(queue), Rc::clone(seen));
     let mut builder = RingBufferBuilder::new();
     builder
         .add(&map, move |bytes| {
             let mut queue = queue.borrow_mut();
-            queue.extend(DropRecord::parse(bytes));
+            match DropRecord::parse(bytes) {
+                Some(record) => queue.push(record),
+                None => seen.borrow_mut().extend(Seen::parse(bytes)),
+            }
             // the rest is for the next call
             if queue.len() < AT_ONCE { 0 } else { -libc::EAGAIN }
         })

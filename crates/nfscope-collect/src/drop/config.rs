@@ -1,5 +1,6 @@
 //! The programs' settings, as `struct config` of `drop.h` lays them out.
 
+use super::Note;
 use crate::nft::PointValues;
 
 /// Byte offsets into nf_tables' and netfilter's structs (`struct nft_layout`).
@@ -50,6 +51,10 @@ pub struct Config {
     pub eval: PointValues,
     /// Arguments of the trace hook.
     pub trace: TraceArguments,
+    /// Rules are told by `nft_do_chain`'s stack frame.
+    pub frame_on: bool,
+    /// Something leaves notes.
+    pub notes_on: bool,
     /// `nft_do_chain` returns before the packet is freed.
     pub freed_after_return: bool,
     /// The tracepoint has a reason.
@@ -74,7 +79,7 @@ pub struct Config {
 impl Config {
     /// The bytes of `struct config`.
     pub fn bytes(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(392);
+        let mut out = Vec::with_capacity(440);
         out.extend_from_slice(&self.only_device.unwrap_or_default());
         let mut word = |v: u32| out.extend_from_slice(&v.to_ne_bytes());
         self.nft.fields.into_iter().for_each(&mut word);
@@ -86,9 +91,14 @@ impl Config {
             word(argument.cast_unsigned());
         }
         let (filter_bytes, link, tag) = self.filter.unwrap_or_default();
+        let all_causes = Note::ALL.iter().all(|note| self.cause_mask >> *note as u8 & 1 == 1);
+        let choosy = !all_causes || self.reason.is_some() || self.only_netns.is_some();
         for v in [
+            u32::from(self.frame_on),
+            u32::from(self.notes_on),
             u32::from(self.freed_after_return),
             u32::from(self.has_reason),
+            u32::from(choosy),
             self.only_netns.unwrap_or(0),
             u32::from(self.only_device.is_some()),
             self.cause_mask,
@@ -100,6 +110,7 @@ impl Config {
             u32::from(tag),
             self.snap_bytes,
             u32::from(self.stack),
+            u32::from_ne_bytes(*b"%pS\0"),
             self.scratch_netns,
         ] {
             word(v);

@@ -3,22 +3,20 @@
  * Dropped packets and the rules that dropped them.
  *
  * Every dropped packet passes the tracepoint skb:kfree_skb; that program makes
- * the record. What nftables decided a moment before is left by a probe point
- * or the trace hook as a note under the skb's address (notes.h).
+ * the record. What nftables decided a moment before stands in nft_do_chain's
+ * stack frame (frame.h), or was left by a probe point or the trace hook as a
+ * note under the skb's address (notes.h).
  */
 #include "../bpf/kernel.h"
 #include "drop.h"
 #include "notes.h"
+#include "frame.h"
 #include "../bpf/fill.h"
+#include "../bpf/netns.h"
 #include <packet_filter.h>
 #include <bpf/bpf_tracing.h>
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
-
-struct {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 1 << 20);
-} ring SEC(".maps");
 
 /*
  * Work space, four deep for each CPU: before kernel 6.1 a raw tracepoint
@@ -58,26 +56,6 @@ static __always_inline bool is_network_packet(struct sk_buff *skb)
 	return family == AF_INET || family == AF_INET6 || family == AF_PACKET;
 }
 
-/* include/linux/skbuff.h: the route, whose lowest bit says who holds it */
-#define SKB_DST_NOREF 1UL
-
-static __always_inline u32 netns_of(struct sk_buff *skb)
-{
-	struct net_device *dev = READ_POINTER(skb, dev);
-	struct sock *sk = READ_POINTER(skb, sk);
-	struct dst_entry *dst;
-
-	if (dev)
-		return dev->nd_net.net->ns.inum;
-	if (sk)
-		return sk->__sk_common.skc_net.net->ns.inum;
-	/* a TCP reset over IPv6 has neither, but a route */
-	dst = (void *)(skb->_skb_refdst & ~SKB_DST_NOREF);
-	if (!dst)
-		return 0;
-	return BPF_CORE_READ(dst, dev, nd_net.net, ns.inum);
-}
-
 /* The self-test's namespace, where there is one: 0 means none, and unknown. */
 static __always_inline bool is_scratch(u32 netns)
 {
@@ -85,49 +63,52 @@ static __always_inline bool is_scratch(u32 netns)
 }
 
 /* What has neither device, socket nor route: the hook knows. */
-static __always_inline u32 netns_of_note(const struct note *n)
+static __always_inline u32 netns_of_hook(const struct decision *d, const struct note *n)
 {
 	struct net *net = 0;
 
-	if (n->copied) {
+	if (n && n->copied) {
 		u32 at = bpf_core_field_offset(struct nf_hook_state, net);
 
 		net = (void *)n->state[at / 8 < STATE_WORDS ? at / 8 : 0];
 	} else {
-		struct nf_hook_state *state = (void *)load_u64(n->pkt + cfg.nft.pkt_state);
+		struct nf_hook_state *state = (void *)load_u64(d->pkt + cfg.nft.pkt_state);
 
 		net = BPF_CORE_READ(state, net);
 	}
 	return BPF_CORE_READ(net, ns.inum);
 }
 
-/* The nft part: names and numbers behind a note. */
-static __always_inline void nft_part(struct part_nft *p, const struct note *n)
+/* The nft part: names and numbers behind a decision. `n`: its note, if it left one. */
+static __always_inline void nft_part(struct part_nft *p, const struct decision *d,
+				     const struct note *n, const struct part_base *base,
+				     struct sk_buff *skb)
 {
-	u64 state[STATE_WORDS] = {};
-
 	p->type = PART_NFT;
-	p->kind = n->kind;
-	p->age = n->time ? bpf_ktime_get_ns() - n->time : 0;
-	nft_names(p, n->rule, n->chain, n->chain_is_base);
-	if (n->copied) {
-		__builtin_memcpy(state, n->state, sizeof(state));
+	p->kind = d->kind;
+	p->age = 0;
+	nft_names(p, d->rule, d->chain, d->chain_is_base);
+	if (n && n->copied) {
+		if (d->time)
+			p->age = bpf_ktime_get_ns() - d->time;
+		nft_hook(p, n->state);
 		__builtin_memcpy(p->data, n->data, sizeof(p->data));
 	} else {
-		u64 at = load_u64(n->pkt + cfg.nft.pkt_state);
-
-#pragma unroll
-		for (int i = 0; i < STATE_WORDS; i++)
-			state[i] = load_u64(at + i * 8);
-		bpf_probe_read_kernel(p->data, sizeof(p->data), (void *)n->regs);
+		nft_hook_at(p, load_u64(d->pkt + cfg.nft.pkt_state), base,
+			    READ_POINTER(skb, dev));
+		if (d->regs)
+			bpf_probe_read_kernel(p->data, sizeof(p->data), (void *)d->regs);
 	}
-	nft_hook(p, state);
 }
 
-/* Whether the user wants this packet; leaves the frame read so far. */
-static __always_inline bool wanted(struct sk_buff *skb, struct scratch *s, bool link, bool tag)
+/*
+ * Whether the user wants this packet. `caplen`: how much of the frame was read
+ * as a record has it, else 0.
+ */
+static __always_inline bool wanted(struct sk_buff *skb, struct scratch *s, bool link, bool tag,
+				   u32 *caplen)
 {
-	u32 caplen;
+	u32 length;
 
 	if (cfg.only_device) {
 		struct net_device *dev = READ_POINTER(skb, dev);
@@ -147,84 +128,147 @@ static __always_inline bool wanted(struct sk_buff *skb, struct scratch *s, bool 
 		frame_macs(skb, s->frame);
 	}
 	/* what has no link layer has no tag */
-	caplen = frame_fill(skb, s->frame, cfg.filter_bytes, link, cfg.filter_tag && tag && link,
-			    FRAME_MAX_BYTES);
-	return packet_filter(s->frame, caplen, frame_length(skb, link)) != 0;
+	tag = cfg.filter_tag && tag && link;
+	length = frame_fill(skb, s->frame, cfg.filter_bytes, link, tag, FRAME_MAX_BYTES);
+	if (!tag && cfg.filter_bytes >= cfg.snap_bytes)
+		*caplen = length;
+	return packet_filter(s->frame, length, frame_length(skb, link)) != 0;
 }
 
-static __always_inline int emit(void *ctx, struct sk_buff *skb, u64 location, u32 reason,
-				u32 netns, struct note *n, struct scratch *s, bool context)
+/* One packet's free, as the program was told of it. */
+struct freed {
+	void *ctx;
+	enum anchor_kind anchor;
+	bool context; /* the preempt count can be had */
+	u32 reason;
+	u64 location;
+	u32 netns;
+};
+
+/* Room in a record for the packet's bytes. */
+#define RECORD_FRAME ((FRAME_EXTRA + cfg.snap_bytes + 7) & ~7)
+
+/* `bytes` of them: read for the filter already; 0: none. */
+static __always_inline u32 record_frame(struct sk_buff *skb, u8 *to, const u8 *read, u32 bytes,
+					bool link)
+{
+	if (!bytes) {
+		if (link)
+			frame_macs(skb, to);
+		return frame_fill(skb, to, cfg.snap_bytes, link, false, FRAME_MAX_BYTES);
+	}
+	for (u32 at = 0; at < RECORD_FRAME && at < bytes; at += 8)
+		*(u64 *)(to + at) = *(u64 *)(read + at);
+	if (link)
+		frame_macs(skb, to);
+	return bytes;
+}
+
+static __always_inline void *reserve(u64 size)
+{
+	void *record = bpf_ringbuf_reserve(&ring, size, 0);
+
+	if (!record)
+		__sync_fetch_and_add(&lost.ring, 1);
+	return record;
+}
+
+static __always_inline int emit(struct freed *f, struct sk_buff *skb, struct decision *d,
+				const struct note *n, struct scratch *s)
 {
 	bool link = skb_has_link(skb), tag = skb_has_tag(skb);
-	u32 frame, size;
-	void *start;
+	struct part_stack *stack = 0;
+	struct part_base *base;
+	struct part_nft *nft = 0;
+	u32 bytes = 0;
+	void *record;
 
-	if (!is_scratch(netns) && !wanted(skb, s, link, tag))
+	if (!is_scratch(f->netns) && !wanted(skb, s, link, tag, &bytes))
 		return 0;
-	base_part(&s->base, skb, location, reason, netns, context);
-	if (link) {
-		frame_macs(skb, s->frame);
-		s->base.flags |= BASE_HAS_LINK;
+#if TYPED_CASTS
+	/* nft_do_chain's frame is looked at only when the packet is wanted */
+	if (d && !n && !frame_decision(frame_anchor(f->ctx, f->anchor), skb, f->location, d)) {
+		if (!is_scratch(f->netns))
+			__sync_fetch_and_add(&lost.attribution, 1);
+		d = 0;
 	}
-	if (tag) {
-		s->base.vlan_proto = skb->vlan_proto;
-		s->base.vlan_tci = skb->vlan_tci;
-		s->base.flags |= BASE_HAS_TAG;
-	}
-	frame = frame_fill(skb, s->frame, cfg.snap_bytes, link, false, FRAME_MAX_BYTES);
-	if (frame > FRAME_MAX_BYTES)
+#endif
+	if (d && !f->netns)
+		f->netns = netns_of_hook(d, n);
+	if (cfg.only_netns && f->netns != cfg.only_netns && !is_scratch(f->netns))
 		return 0;
-	s->base.ethertype = *(u16 *)(s->frame + MAC_BYTES);
-	s->base.frame_bytes = frame;
-	size = sizeof(s->base) + frame;
-	start = &s->base;
-	if (n || cfg.stack_on) {
-		s->nft.type = PART_NFT;
-		s->nft.kind = NOTE_NONE;
-		if (n)
-			nft_part(&s->nft, n);
-		start = &s->nft;
-		size += sizeof(s->nft);
-	}
 	if (cfg.stack_on) {
-		s->stack.type = PART_STACK;
-		s->stack.size = bpf_get_stack(ctx, s->stack.ips, sizeof(s->stack.ips), 0);
-		start = &s->stack;
-		size += sizeof(s->stack);
+		record = reserve(sizeof(*stack) + sizeof(*nft) + sizeof(*base) + RECORD_FRAME);
+		if (!record)
+			return 0;
+		stack = record;
+		nft = record + sizeof(*stack);
+		base = record + sizeof(*stack) + sizeof(*nft);
+	} else if (d) {
+		record = reserve(sizeof(*nft) + sizeof(*base) + RECORD_FRAME);
+		if (!record)
+			return 0;
+		nft = record;
+		base = record + sizeof(*nft);
+	} else {
+		record = reserve(sizeof(*base) + RECORD_FRAME);
+		if (!record)
+			return 0;
+		base = record;
 	}
-	if (bpf_ringbuf_output(&ring, start, size, 0))
-		__sync_fetch_and_add(&lost.ring, 1);
+	if (stack) {
+		stack->type = PART_STACK;
+		stack->size = bpf_get_stack(f->ctx, stack->ips, sizeof(stack->ips), 0);
+	}
+	base_part(base, skb, f->location, f->reason, f->netns, f->context);
+	if (nft) {
+		nft->type = PART_NFT;
+		nft->kind = NOTE_NONE;
+		if (d)
+			nft_part(nft, d, n, base, skb);
+	}
+	if (link)
+		base->flags |= BASE_HAS_LINK;
+	if (tag) {
+		base->vlan_proto = skb->vlan_proto;
+		base->vlan_tci = skb->vlan_tci;
+		base->flags |= BASE_HAS_TAG;
+	}
+	base->frame_bytes = record_frame(skb, base->frame, s->frame, bytes, link);
+	base->ethertype = *(u16 *)(base->frame + MAC_BYTES);
+	bpf_ringbuf_submit(record, 0);
 	return 0;
 }
 
-static __always_inline int drop(void *ctx, struct sk_buff *skb, u64 location, u32 reason,
-				struct note *n, bool context)
+static __always_inline int drop(struct freed *f, struct sk_buff *skb, struct decision *d,
+				const struct note *n)
 {
-	u32 zero = 0, netns, kind = n ? n->kind : NOTE_NONE;
+	u32 zero = 0, kind = d ? d->kind : NOTE_NONE;
 	struct cpu_scratch *c;
 	u64 level;
 
 	/* what nftables saw is a packet, whatever else is known of it */
-	if (!n && !is_network_packet(skb))
+	if (!d && !is_network_packet(skb))
 		return 0;
-	netns = netns_of(skb);
-	if (!netns && n)
-		netns = netns_of_note(n);
-	if (is_scratch(netns))
+	f->netns = netns_of(skb);
+	if (is_scratch(f->netns))
 		goto take; /* the self-test's own packets: no filter applies */
-	if (!(cfg.cause_mask & 1u << (kind & 31)))
-		return 0;
-	if (cfg.reason_given && reason != cfg.reason_wanted)
-		return 0;
-	if (cfg.only_netns && netns != cfg.only_netns)
-		return 0;
+	if (cfg.choosy) {
+		if (!(cfg.cause_mask & 1u << (kind & 31)))
+			return 0;
+		if (cfg.reason_given && f->reason != cfg.reason_wanted)
+			return 0;
+		/* without any: see emit() */
+		if (cfg.only_netns && f->netns != cfg.only_netns && (f->netns || !d))
+			return 0;
+	}
 take:
 	c = bpf_map_lookup_elem(&scratches, &zero);
 	if (!c)
 		return 0;
 	level = c->depth++;
 	if (level < NEST_DEPTH)
-		emit(ctx, skb, location, reason, netns, n, &c->level[level], context);
+		emit(f, skb, d, n, &c->level[level]);
 	else
 		__sync_fetch_and_add(&lost.nested, 1);
 	c->depth--;
@@ -232,11 +276,27 @@ take:
 }
 
 static __always_inline int freed(void *ctx, struct sk_buff *skb, void *location, u32 reason,
-				 bool context)
+				 bool context, enum anchor_kind anchor)
 {
-	struct note *n = note_find(skb);
+	struct freed f = { ctx, anchor, context, reason, (u64)location };
+	struct note *n;
 
-	drop(ctx, skb, (u64)location, reason, n, context);
+#if TYPED_CASTS
+	if (cfg.frame_on) {
+		struct decision d = {};
+
+		if (frame.show && is_scratch(netns_of(skb)))
+			show_stack(frame_anchor(ctx, anchor), number_of(skb), f.location);
+		if (f.location == frame.rule_site)
+			d.kind = NOTE_RULE;
+		else if (f.location == frame.policy_site)
+			d.kind = NOTE_POLICY;
+		if (d.kind)
+			return drop(&f, skb, &d, 0);
+	}
+#endif
+	n = cfg.notes_on ? note_find(skb) : 0;
+	drop(&f, skb, n ? &n->decision : 0, n);
 	if (n)
 		n->skb = 0;
 	return 0;
@@ -245,7 +305,7 @@ static __always_inline int freed(void *ctx, struct sk_buff *skb, void *location,
 SEC("tp_btf/kfree_skb")
 int BPF_PROG(on_kfree_skb, struct sk_buff *skb, void *location)
 {
-	return freed(ctx, skb, location, cfg.has_reason ? ctx[2] : 0, true);
+	return freed(ctx, skb, location, cfg.has_reason ? ctx[2] : 0, true, ANCHOR_ARGUMENTS);
 }
 
 /*
@@ -256,7 +316,8 @@ int BPF_PROG(on_kfree_skb, struct sk_buff *skb, void *location)
 SEC("tp_btf/kfree_skb")
 int BPF_PROG(on_kfree_skb_blind, struct sk_buff *skb, void *location)
 {
-	return freed(ctx, skb, location, cfg.has_reason ? ctx[2] : 0, false);
+	return freed(ctx, skb, location, cfg.has_reason ? ctx[2] : 0, false,
+		     ANCHOR_ARGUMENTS);
 }
 
 /*
@@ -265,14 +326,15 @@ int BPF_PROG(on_kfree_skb_blind, struct sk_buff *skb, void *location)
  * all drops of the other task would be lost. The programs of the trace event
  * behind the tracepoint still run without preemption, at a higher price.
  */
+#if TYPED_CASTS
 SEC("tracepoint/skb/kfree_skb")
 int on_kfree_skb_event(struct trace_event_raw_kfree_skb *event)
 {
 	struct trace_event_raw_kfree_skb___reason *with = (void *)event;
 	struct sk_buff *skb;
 
-	if (!kernel_id(KERNEL_RDONLY_CAST))
-		return 0;
 	skb = kernel_rdonly_cast(event->skbaddr, kernel_id(KERNEL_SK_BUFF));
-	return freed(event, skb, event->location, cfg.has_reason ? with->reason : 0, true);
+	return freed(event, skb, event->location, cfg.has_reason ? with->reason : 0, true,
+		     ANCHOR_EVENT);
 }
+#endif

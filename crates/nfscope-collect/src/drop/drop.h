@@ -18,8 +18,11 @@ struct config {
 	struct point_values policy; /* every policy decision passes here */
 	struct point_values eval; /* entry of an expression's eval function */
 	struct trace_arguments trace;
+	u32 frame_on; /* rules are told by nft_do_chain's frame */
+	u32 notes_on; /* something leaves notes */
 	u32 freed_after_return; /* nft_do_chain returns before the packet is freed */
 	u32 has_reason; /* skb:kfree_skb has a reason argument */
+	u32 choosy; /* one of the next that say which drops are wanted */
 	u32 only_netns; /* namespace inode, 0: all */
 	u32 only_device; /* compare only_device_name */
 	u32 cause_mask; /* 1 << NOTE_* */
@@ -31,6 +34,7 @@ struct config {
 	u32 filter_tag; /* it looks at VLAN tags */
 	u32 snap_bytes; /* how much of a packet a record carries */
 	u32 stack_on;
+	char symbol_format[4]; /* "%pS" */
 	u32 scratch_netns; /* the self-test's namespace: seen only while it runs */
 };
 
@@ -43,40 +47,42 @@ enum note_kind {
 };
 
 #define NOTE_SLOTS 1024 /* a power of two */
-#define FRAME_CAPACITY 544 /* as packet_filter.h has it */
+
+/* Which rule or policy ended a packet. */
+struct decision {
+	u64 rule; /* 0: the policy */
+	u64 chain; /* struct nft_chain */
+	u64 pkt; /* struct nft_pktinfo, if nft_do_chain still runs when the packet is freed */
+	u64 regs; /* struct nft_regs, likewise; 0: nobody needs it */
+	u64 time; /* of those that may outlive their packet's passage; else 0 */
+	u32 kind; /* enum note_kind */
+	u32 chain_is_base;
+};
 
 /*
  * "This rule is about to end this packet", left by a probe point for the
- * tracepoint that sees the packet freed. `check` is made of what names the rule and where its values are:
- * a slot torn between two CPUs is not believed.
+ * tracepoint that sees the packet freed. `check` is made of what names the rule
+ * and where its values are: a slot torn between two CPUs is not believed.
  */
 struct note {
 	u64 skb;
-	u64 rule;
-	u64 chain; /* struct nft_chain */
-	u64 time; /* of notes that may outlive their packet's passage; else 0 */
-	u64 pkt; /* struct nft_pktinfo, if nft_do_chain still runs when the packet is freed */
-	u64 regs; /* struct nft_regs, likewise */
-	u64 state[STATE_WORDS]; /* else: a copy of struct nf_hook_state's start */
-	u32 kind; /* enum note_kind */
-	u32 chain_is_base;
+	struct decision decision;
 	u32 check;
-	u32 copied; /* state and data are there */
+	u32 copied; /* state and data are there: what pkt and regs point to is gone */
+	u64 state[STATE_WORDS]; /* a copy of struct nf_hook_state's start */
 	u32 data[REGS_WORDS]; /* a copy of regs */
 };
 
 struct scratch {
-	struct part_stack stack;
-	struct part_nft nft;
-	struct part_base base;
-	u8 frame[FRAME_CAPACITY];
+	u8 frame[FRAME_CAPACITY]; /* what the filter looks at */
 };
 
 /* What was lost, and where. */
 struct losses {
 	u64 ring; /* no room in the ring */
 	u64 nested; /* more traversals nested on one CPU than there is scratch for */
-	u64 notes; /* a rule's note overwritten before its packet was freed */
+	u64 attribution; /* a rule that is not known: its note was overwritten before its packet
+			  * was freed, or nft_do_chain's frame was not where it should be */
 };
 
 #endif

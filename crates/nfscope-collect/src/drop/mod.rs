@@ -2,6 +2,7 @@
 
 mod collector;
 mod config;
+mod frame;
 mod preempt;
 mod record;
 

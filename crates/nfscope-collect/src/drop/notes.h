@@ -16,6 +16,11 @@ const volatile struct config cfg = {};
 struct losses lost = {};
 
 struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 20);
+} ring SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, NOTE_SLOTS);
 	__type(key, u32);
@@ -34,7 +39,8 @@ static __always_inline u32 note_slot(u32 skb, u32 way)
 
 static __always_inline u32 note_check(u32 skb, const struct note *n)
 {
-	u64 all = n->rule ^ n->chain ^ n->pkt ^ n->regs ^ n->kind;
+	const struct decision *d = &n->decision;
+	u64 all = d->rule ^ d->chain ^ d->pkt ^ d->regs ^ d->kind;
 
 	return skb ^ (u32)all ^ (u32)(all >> 32);
 }
@@ -68,7 +74,7 @@ static __always_inline struct note *note_find(struct sk_buff *skb)
 		return 0;
 check:
 	if (n->check != note_check(half, n)) {
-		__sync_fetch_and_add(&lost.notes, 1);
+		__sync_fetch_and_add(&lost.attribution, 1);
 		n->skb = 0;
 		return 0;
 	}
@@ -82,7 +88,8 @@ check:
 #define ENDS_WITHIN_NS 1000000000ULL
 static __always_inline bool note_is_over(const struct note *n)
 {
-	return n->kind >= NOTE_QUEUE && bpf_ktime_get_ns() - n->time > ENDS_WITHIN_NS;
+	return n->decision.kind >= NOTE_QUEUE &&
+	       bpf_ktime_get_ns() - n->decision.time > ENDS_WITHIN_NS;
 }
 
 /* A slot for this packet: its own, a free one, else the first, at a loss. */
@@ -102,7 +109,7 @@ static __always_inline struct note *note_slot_for(u64 skb)
 		return a;
 	if (note_is_over(b))
 		return b;
-	__sync_fetch_and_add(&lost.notes, 1);
+	__sync_fetch_and_add(&lost.attribution, 1);
 	return a;
 }
 
@@ -118,18 +125,18 @@ static __always_inline void note_leave(u32 kind, u64 pkt, u64 rule, u64 chain, u
 	if (!n)
 		return;
 	n->skb = 0;
-	n->rule = rule;
-	n->chain = chain;
-	n->pkt = pkt;
-	n->regs = regs;
-	n->kind = kind;
-	n->chain_is_base = chain_is_base;
+	n->decision.rule = rule;
+	n->decision.chain = chain;
+	n->decision.pkt = pkt;
+	n->decision.regs = regs;
+	n->decision.time = 0;
+	n->decision.kind = kind;
+	n->decision.chain_is_base = chain_is_base;
 	n->copied = cfg.freed_after_return || kind >= NOTE_QUEUE;
-	n->time = 0;
 	if (n->copied) {
 		u64 state = load_u64(pkt + cfg.nft.pkt_state);
 
-		n->time = bpf_ktime_get_ns();
+		n->decision.time = bpf_ktime_get_ns();
 		/* for inet ingress the state itself lives in a frame that is gone */
 		bpf_probe_read_kernel(n->state, sizeof(n->state), (void *)state);
 		if (regs)

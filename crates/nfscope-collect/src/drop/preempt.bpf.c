@@ -11,6 +11,13 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 u64 interruptible = 0;
 
+/* One more program on the tracepoint. */
+SEC("tp_btf/kfree_skb")
+int stand_by(void *ctx)
+{
+	return 0;
+}
+
 SEC("tp_btf/kfree_skb")
 int see_kfree_skb(void *ctx)
 {

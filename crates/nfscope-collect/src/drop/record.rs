@@ -214,7 +214,7 @@ pub(crate) fn base_part(r: &mut Reader<'_>) -> Option<DropRecord> {
     let vlan_proto = r.be16()?;
     let vlan_tci = r.u16()?;
     let (device, comm) = (r.name(16)?, r.name(16)?);
-    r.take(4)?; // to the struct's alignment
+    r.take(4)?;
     let mut frame = r.take(usize::try_from(frame_bytes).ok()?)?.to_vec();
     if flags & HAS_LINK == 0 {
         // what an earlier packet left there

@@ -7,10 +7,11 @@ use libbpf_rs::{Link, MapCore, MapFlags, Object};
 use nfscope_kernel::locate::hook_slow::{FUNCTION, HookDrop};
 
 use crate::nft::ValueAt;
+use crate::object::Compiled;
 use crate::{CollectError, object, raw};
 
 /// The compiled program.
-const OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/hook.bpf.o"));
+const OBJECT: Compiled = object::compiled!("hook");
 const PROGRAM: &str = "at_hook_drop";
 const MAP: &str = "hook_drops";
 
@@ -24,7 +25,7 @@ pub struct HookCollector {
 impl HookCollector {
     /// Attaches the probe at a located place.
     pub fn start(place: &HookDrop) -> Result<Self, CollectError> {
-        let mut open = object::open(OBJECT.to_vec(), None)?;
+        let mut open = object::open(OBJECT, None)?;
         let layout = &place.layout;
         let values = [place.skb, place.entries, place.index].map(ValueAt::from);
         let words = values.into_iter().flat_map(ValueAt::words);

@@ -48,7 +48,7 @@ pub(super) fn table(family: Family, owned: bool, decisions: Option<&Decisions>) 
             rules: goes_on(RuleSpec::new(), start).into_iter().collect(),
         });
     }
-    TableSpec { family, name: TABLE.into(), owned, chains }
+    TableSpec { family, name: TABLE.into(), owned, chains, maps: Vec::new() }
 }
 
 /// Number and priority of the hooks: prerouting, input, forward, output,

@@ -11,7 +11,7 @@ mod values;
 
 pub use netlink_trace::NetlinkTrace;
 pub use offsets::{nft_offsets, trace_arguments};
-pub use points::points_setup;
+pub use points::{evals, evals_loaded, points_setup};
 pub use scratch::Scratch;
 pub(crate) use self_test::udp_port;
 pub use self_test::{SelfTest, Trial};

@@ -1,5 +1,7 @@
 //! From what the locator found to probes and settings.
 
+use std::path::Path;
+
 use nfscope_kernel::locate::nft::{DropCause, FUNCTION, NftPoints};
 
 use super::{PointValues, Points, Probe, Setup, ValueAt};
@@ -26,22 +28,35 @@ pub fn points_setup(nft: NftOffsets, found: &NftPoints) -> Result<Setup, String>
     } else {
         only_drops(found, &mut points, &mut probes)?;
     }
-    if let Some(entry) = &found.eval_entry {
-        points.eval = PointValues {
-            rule: entry.rule.into(),
-            chain: entry.basechain.map_or(ValueAt::None, Into::into),
-            chain_is_base: true,
-            ..PointValues::default()
-        };
-        probes.extend(EVALS.iter().map(|(function, module, program)| Probe {
-            program,
-            function: (*function).into(),
-            offset: 0,
-            address: None,
-            late_module: Some(module),
-        }));
+    if let Some((values, at)) = evals(found) {
+        points.eval = values;
+        probes.extend(at);
     }
     Ok(Setup::points(nft, points, probes, freed_after_return))
+}
+
+/// Whether a module is loaded whose expressions need probes of their own.
+pub fn evals_loaded() -> bool {
+    EVALS.iter().any(|(_, module, _)| Path::new("/sys/module").join(module).exists())
+}
+
+/// The probes for eval functions, with the values there.
+pub fn evals(found: &NftPoints) -> Option<(PointValues, Vec<Probe>)> {
+    let entry = found.eval_entry.as_ref()?;
+    let values = PointValues {
+        rule: entry.rule.into(),
+        chain: entry.basechain.map_or(ValueAt::None, Into::into),
+        chain_is_base: true,
+        ..PointValues::default()
+    };
+    let probes = EVALS.iter().map(|(function, module, program)| Probe {
+        program,
+        function: (*function).into(),
+        offset: 0,
+        address: None,
+        late_module: Some(module),
+    });
+    Some((values, probes.collect()))
 }
 
 fn probe(program: &'static str, offset: u32) -> Probe {

@@ -77,6 +77,7 @@ impl Scratch {
                 hook: None,
                 rules: vec![RuleSpec::new().set_nftrace(false)],
             }],
+            maps: Vec::new(),
         };
         self.run(move || Table::create(&spec))?.map_err(|e| CollectError::Backend {
             backend: "trace_hook",

@@ -1,14 +1,17 @@
 //! Tries located points on packets whose fate is known.
 //!
 //! In the scratch namespace: a rule that drops, one that accepts, one that
-//! jumps to a dropping chain, and a policy that drops. What the programs say
-//! of these four packets must be exactly that, else the backend is not used.
+//! jumps to a dropping chain, a verdict map that drops, and a policy that
+//! drops. What the programs say of these five packets must be exactly that,
+//! else the backend is not used.
 
 use std::net::UdpSocket;
 
 use nfscope_event::Family;
 use nfscope_ruleset::netlink::Verdict;
-use nfscope_ruleset::netlink::scratch::{ChainSpec, HookSpec, RuleSpec, Table, TableSpec};
+use nfscope_ruleset::netlink::scratch::{
+    Base, ChainSpec, HookSpec, RuleSpec, Table, TableSpec, VerdictMapSpec,
+};
 
 use super::Scratch;
 use crate::CollectError;
@@ -19,11 +22,13 @@ const BASE: &str = "base";
 const SUB: &str = "sub";
 /// `NF_INET_LOCAL_OUT`
 const LOCAL_OUT: u32 = 3;
-/// Ports of the four packets.
+const MAP: &str = "map";
+/// Ports of the packets.
 const DROPPED: u16 = 40001;
 const ACCEPTED: u16 = 40002;
 const JUMPED: u16 = 40003;
-const POLICY: u16 = 40004;
+const MAPPED: u16 = 40004;
+const POLICY: u16 = 40005;
 /// `PRIORITY` of the base chain, to see that the field is read right.
 const PRIORITY: i32 = -7;
 
@@ -61,7 +66,7 @@ impl SelfTest {
         Ok(Self { table, scratch: scratch.clone() })
     }
 
-    /// The four packets and what must be said of them.
+    /// The packets in the order of [`Self::send`], and what must be said of them.
     pub fn trials(&self) -> Vec<Trial> {
         let base = self.table.handles(BASE);
         let sub = self.table.handles(SUB);
@@ -72,7 +77,8 @@ impl SelfTest {
             trial(DROPPED, Note::Rule, handle(base, 0), false, missed(0)),
             trial(ACCEPTED, Note::None, 0, false, missed(1)),
             trial(JUMPED, Note::Rule, handle(sub, 0), true, missed(2)),
-            trial(POLICY, Note::Policy, 0, false, missed(4)),
+            trial(MAPPED, Note::Rule, handle(base, 3), false, missed(3)),
+            trial(POLICY, Note::Policy, 0, false, missed(5)),
         ]
     }
 
@@ -80,7 +86,7 @@ impl SelfTest {
     /// it, so that every packet leaves a record.
     pub fn send(scratch: &Scratch) -> Result<(), CollectError> {
         scratch.run(|| {
-            for port in [DROPPED, ACCEPTED, JUMPED, POLICY] {
+            for port in [DROPPED, ACCEPTED, JUMPED, MAPPED, POLICY] {
                 // a drop in the output hook comes back as EPERM: as wanted
                 let _ = UdpSocket::bind("127.0.0.1:0")
                     .and_then(|socket| socket.send_to(b"nfscope", ("127.0.0.1", port)));
@@ -167,10 +173,15 @@ fn spec() -> TableSpec {
                     rule(DROPPED, Verdict::Drop),
                     rule(ACCEPTED, Verdict::Accept),
                     rule(JUMPED, Verdict::Jump(SUB.into())),
+                    RuleSpec::new().load_payload(Base::Transport, 2, 2).verdict_map(MAP),
                     icmp,
                 ],
             },
         ],
+        maps: vec![VerdictMapSpec {
+            name: MAP.into(),
+            elements: vec![(MAPPED.to_be_bytes().to_vec(), Verdict::Drop)],
+        }],
     }
 }
 

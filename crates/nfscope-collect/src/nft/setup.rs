@@ -50,7 +50,7 @@ pub struct Setup {
     pub trace_key: bool,
     points: Points,
     trace: TraceArguments,
-    nft: NftOffsets,
+    pub(crate) nft: NftOffsets,
     freed_after_return: bool,
 }
 
@@ -94,6 +94,19 @@ impl Setup {
         }
     }
 
+    /// The tracepoint, with `nft_do_chain`'s stack frame; and, where they are
+    /// given, with probes where eval functions end packets elsewhere.
+    pub fn frame(nft: NftOffsets, evals: Option<(PointValues, Vec<Probe>)>) -> Self {
+        let (eval, probes) = evals.unwrap_or_default();
+        Self {
+            backend: Backend::Frame,
+            probes,
+            points: Points { eval, ..Points::default() },
+            nft,
+            ..Self::tracepoint()
+        }
+    }
+
     /// Probe points inside `nft_do_chain`.
     pub fn points(
         nft: NftOffsets,
@@ -114,7 +127,7 @@ impl Setup {
     /// Whether it is known that `nft_do_chain` itself frees what a rule drops:
     /// then no such packet comes to the place where other hooks' drops end.
     pub fn frees_inside(&self) -> bool {
-        self.backend == Backend::Points && !self.freed_after_return
+        matches!(self.backend, Backend::Points | Backend::Frame) && !self.freed_after_return
     }
 
     /// Tells where a function is.
@@ -143,6 +156,8 @@ impl Setup {
         config.policy = self.points.policy;
         config.eval = self.points.eval;
         config.trace = self.trace;
+        config.frame_on = self.backend == Backend::Frame;
+        config.notes_on = !self.programs().is_empty();
         config.freed_after_return = self.freed_after_return;
     }
 }

@@ -11,10 +11,11 @@ use nfscope_kernel::btf::Btf;
 use super::config::Config;
 use super::{TraceRecord, TraceSetup, self_test};
 use crate::nft::{Scratch, SelfTest};
+use crate::object::Compiled;
 use crate::{CollectError, object, raw};
 
 /// The compiled programs.
-const OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/trace.bpf.o"));
+const OBJECT: Compiled = object::compiled!("trace");
 /// Records that one call hands out: with more the caller would not come to
 /// look at its signals while packets keep coming.
 const AT_ONCE: usize = 8_192;

@@ -276,7 +276,7 @@ static __always_inline void enter(struct sk_buff *skb, u64 pkt, u64 chain, struc
 	link = skb_has_link(skb);
 	tag = skb_has_tag(skb);
 	if (link) {
-		frame_macs(skb, e->frame);
+		frame_macs(skb, e->base.frame);
 		e->base.flags |= BASE_HAS_LINK;
 	}
 	if (tag) {
@@ -285,8 +285,8 @@ static __always_inline void enter(struct sk_buff *skb, u64 pkt, u64 chain, struc
 		e->base.flags |= BASE_HAS_TAG;
 	}
 	e->base.frame_bytes =
-		frame_fill(skb, e->frame, cfg.snap_bytes, link, false, FRAME_MAX_BYTES);
-	e->base.ethertype = *(u16 *)(e->frame + MAC_BYTES);
+		frame_fill(skb, e->base.frame, cfg.snap_bytes, link, false, FRAME_MAX_BYTES);
+	e->base.ethertype = *(u16 *)(e->base.frame + MAC_BYTES);
 	send(e);
 }
 

@@ -10,7 +10,6 @@
 #include "../bpf/nft.h"
 #include "../bpf/parts.h"
 
-#define FRAME_CAPACITY 544 /* as packet_filter.h has it */
 #define CALLERS 8 /* frames of the stack that a packet's end carries */
 
 struct config {
@@ -101,15 +100,13 @@ enum record_type {
 	RECORD_MAPPING = 5,
 };
 
-/* A base chain is entered: [head][conntrack part][nft part][base part][frame]. */
+/* A base chain is entered; the base part's frame follows. */
 struct entry {
 	struct record_head head;
 	struct part_conntrack conntrack;
 	struct part_nft nft;
 	struct part_base base;
-	u8 frame[]; /* as much as the settings say, and FRAME_EXTRA */
 };
-#define FRAME_EXTRA 16 /* Ethernet header, to the next multiple of 8 */
 
 /* A rule has changed the connection's addresses. */
 struct mapping {

@@ -62,8 +62,15 @@ pub const NFTA_SET_NAME: u16 = 2;
 pub const NFTA_SET_FLAGS: u16 = 3;
 pub const NFTA_SET_KEY_TYPE: u16 = 4;
 pub const NFTA_SET_KEY_LEN: u16 = 5;
+pub const NFTA_SET_DATA_TYPE: u16 = 6;
+pub const NFTA_SET_ID: u16 = 10;
 pub const NFTA_SET_EXPR: u16 = 17;
 pub const NFTA_SET_EXPRESSIONS: u16 = 18;
+
+/// `enum nft_set_flags`: it maps its keys to something.
+pub const NFT_SET_MAP: u32 = 0x8;
+/// `enum nft_data_types`
+pub const NFT_DATA_VERDICT: u32 = 0xffff_ff00;
 
 pub const NFTA_SET_ELEM_LIST_TABLE: u16 = 1;
 pub const NFTA_SET_ELEM_LIST_SET: u16 = 2;

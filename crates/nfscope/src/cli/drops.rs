@@ -94,7 +94,7 @@ pub struct DropsArguments {
     pub allow_leftover_table: bool,
 
     /// Size of the ring buffer between kernel and nfscope: 512K, 4M
-    #[arg(long, value_name = "SIZE", default_value = "1M", value_parser = values::ring_size)]
+    #[arg(long, value_name = "SIZE", default_value = "4M", value_parser = values::ring_size)]
     pub ring_size: u32,
 
     /// Bytes of each packet to look at for its headers
@@ -154,6 +154,8 @@ pub enum BackendChoice {
     /// The best one that works here
     #[default]
     Auto,
+    /// nft_do_chain's stack frame, without any probe (where it frees what it drops)
+    Frame,
     /// Probe points inside nft_do_chain
     #[value(alias = "points")]
     Points,

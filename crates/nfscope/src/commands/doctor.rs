@@ -89,6 +89,7 @@ fn backends(machine: &Machine) -> Vec<Finding> {
     };
     let mut used = false;
     let tried = [
+        ("frame", BackendChoice::Frame),
         ("points", BackendChoice::Points),
         ("trace hook", BackendChoice::TraceHook),
         ("tracepoint", BackendChoice::Tracepoint),

@@ -63,6 +63,14 @@ pub fn run(arguments: &DropsArguments) -> Result<(), Failure> {
                 ended = true;
                 stream.notice("the netlink trace has ended: rules are no longer named".into())?;
             }
+            if started.frame_moved() {
+                let found = started.find_frame_again(&Machine::read()?);
+                let outcome =
+                    found.map_or_else(|e| e.to_string(), |()| "it was found again".into());
+                stream.notice(format!(
+                    "other programs on the drop tracepoint came or went, which moves nft_do_chain's stack frame: {outcome}"
+                ))?;
+            }
             if let Some(why) = started.outdated() {
                 match started.renew(&settings.request, &Machine::read()?) {
                     Ok((records, losses)) => {

@@ -4,7 +4,11 @@
 //! on, the rules of the self-test, and the marking rule of the netlink trace
 //! backend.
 
+mod rule;
+
 use nfscope_event::Family;
+
+pub use rule::{Base, Relation, RuleSpec};
 
 use super::attr::{Attribute, AttributeWriter};
 use super::constants as c;
@@ -12,189 +16,6 @@ use super::error::Error;
 use super::message::{ACK, APPEND, CREATE, EXCLUSIVE, REQUEST, Request};
 use super::socket::Socket;
 use super::verdict::Verdict;
-
-/// `IPPROTO_UDP`
-const UDP: u8 = 17;
-
-/// Where in the packet a comparison starts (`enum nft_payload_bases`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Base {
-    /// Link header.
-    Link = 0,
-    /// Network header.
-    Network = 1,
-    /// Transport header.
-    Transport = 2,
-}
-
-/// How loaded bytes are compared (`enum nft_cmp_ops`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Relation {
-    /// `==`
-    Equal = 0,
-    /// `!=`
-    NotEqual = 1,
-    /// `>`, as numbers in network order
-    Greater = 4,
-    /// `>=`, likewise
-    GreaterOrEqual = 5,
-}
-
-/// A rule under construction: expressions in order.
-#[derive(Debug, Clone, Default)]
-pub struct RuleSpec(Vec<Expression>);
-
-#[derive(Debug, Clone)]
-enum Expression {
-    Payload { base: Base, offset: u32, length: u32 },
-    MetaLoad(u32),
-    MetaStore(u32),
-    Mask(Vec<u8>),
-    Compare(Relation, Vec<u8>),
-    Load(Vec<u8>),
-    Verdict(Verdict),
-}
-
-impl RuleSpec {
-    /// A rule that matches everything and does nothing.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Goes on only if the packet's bytes there are `value` (1 to 16 bytes).
-    pub fn payload(mut self, base: Base, offset: u32, value: &[u8]) -> Self {
-        self.0.push(Expression::Payload { base, offset, length: value.len() as u32 });
-        self.compare(Relation::Equal, value)
-    }
-
-    /// Loads bytes of the packet, for [`Self::mask`] and [`Self::compare`].
-    pub fn load_payload(mut self, base: Base, offset: u32, length: u32) -> Self {
-        self.0.push(Expression::Payload { base, offset, length });
-        self
-    }
-
-    /// Loads the Ethernet type, likewise: two bytes.
-    pub fn load_protocol(mut self) -> Self {
-        self.0.push(Expression::MetaLoad(c::NFT_META_PROTOCOL));
-        self
-    }
-
-    /// Keeps these bits of what was loaded.
-    pub fn mask(mut self, mask: &[u8]) -> Self {
-        self.0.push(Expression::Mask(mask.to_vec()));
-        self
-    }
-
-    /// Goes on only if what was loaded compares so.
-    pub fn compare(mut self, relation: Relation, value: &[u8]) -> Self {
-        self.0.push(Expression::Compare(relation, value.to_vec()));
-        self
-    }
-
-    /// As [`Self::payload`], compared under a mask of the same length.
-    pub fn payload_masked(mut self, base: Base, offset: u32, value: &[u8], mask: &[u8]) -> Self {
-        self.0.push(Expression::Payload { base, offset, length: value.len() as u32 });
-        self.0.push(Expression::Mask(mask.to_vec()));
-        self.0.push(Expression::Compare(
-            Relation::Equal,
-            value.iter().zip(mask).map(|(v, m)| v & m).collect(),
-        ));
-        self
-    }
-
-    /// Goes on only for that transport protocol (`IPPROTO_*`).
-    pub fn transport(mut self, protocol: u8) -> Self {
-        self.0.push(Expression::MetaLoad(c::NFT_META_L4PROTO));
-        self.0.push(Expression::Compare(Relation::Equal, vec![protocol]));
-        self
-    }
-
-    /// Goes on only for UDP to that port.
-    pub fn udp_to(self, port: u16) -> Self {
-        self.transport(UDP).payload(Base::Transport, 2, &port.to_be_bytes())
-    }
-
-    /// Goes on only if the packet's mark is that.
-    pub fn mark(mut self, mark: u32) -> Self {
-        self.0.push(Expression::MetaLoad(c::NFT_META_MARK));
-        self.0.push(Expression::Compare(Relation::Equal, mark.to_ne_bytes().to_vec()));
-        self
-    }
-
-    /// `meta mark set`.
-    pub fn set_mark(mut self, mark: u32) -> Self {
-        self.0.push(Expression::Load(mark.to_ne_bytes().to_vec()));
-        self.0.push(Expression::MetaStore(c::NFT_META_MARK));
-        self
-    }
-
-    /// `meta nftrace set 0` or `1`. The kernel's trace key counts such rules
-    /// from their creation on, whatever they set and wherever they stand
-    /// (`nft_meta_set_init`, `net/netfilter/nft_meta.c`).
-    pub fn set_nftrace(mut self, on: bool) -> Self {
-        self.0.push(Expression::Load(vec![u8::from(on)]));
-        self.0.push(Expression::MetaStore(c::NFT_META_NFTRACE));
-        self
-    }
-
-    /// Ends the rule with a verdict.
-    pub fn verdict(mut self, verdict: Verdict) -> Self {
-        self.0.push(Expression::Verdict(verdict));
-        self
-    }
-}
-
-impl Expression {
-    fn write(&self, w: &mut AttributeWriter<'_>) {
-        let name = match self {
-            Self::Payload { .. } => "payload",
-            Self::MetaLoad(_) | Self::MetaStore(_) => "meta",
-            Self::Mask(_) => "bitwise",
-            Self::Compare(..) => "cmp",
-            Self::Load(_) | Self::Verdict(_) => "immediate",
-        };
-        w.string(c::NFTA_EXPR_NAME, name);
-        w.nest(c::NFTA_EXPR_DATA, |w| match self {
-            Self::Payload { base, offset, length } => {
-                w.u32(c::NFTA_PAYLOAD_DREG, c::REG_1);
-                w.u32(c::NFTA_PAYLOAD_BASE, *base as u32);
-                w.u32(c::NFTA_PAYLOAD_OFFSET, *offset);
-                w.u32(c::NFTA_PAYLOAD_LEN, *length);
-            }
-            Self::MetaLoad(key) => {
-                w.u32(c::NFTA_META_DREG, c::REG_1);
-                w.u32(c::NFTA_META_KEY, *key);
-            }
-            Self::MetaStore(key) => {
-                w.u32(c::NFTA_META_SREG, c::REG_1);
-                w.u32(c::NFTA_META_KEY, *key);
-            }
-            Self::Mask(mask) => {
-                w.u32(c::NFTA_BITWISE_SREG, c::REG_1);
-                w.u32(c::NFTA_BITWISE_DREG, c::REG_1);
-                w.u32(c::NFTA_BITWISE_LEN, mask.len() as u32);
-                w.nest(c::NFTA_BITWISE_MASK, |w| w.bytes(c::NFTA_DATA_VALUE, mask));
-                let zeros = vec![0; mask.len()];
-                w.nest(c::NFTA_BITWISE_XOR, |w| w.bytes(c::NFTA_DATA_VALUE, &zeros));
-            }
-            Self::Compare(relation, value) => {
-                w.u32(c::NFTA_CMP_SREG, c::REG_1);
-                w.u32(c::NFTA_CMP_OP, *relation as u32);
-                w.nest(c::NFTA_CMP_DATA, |w| w.bytes(c::NFTA_DATA_VALUE, value));
-            }
-            Self::Load(value) => {
-                w.u32(c::NFTA_IMMEDIATE_DREG, c::REG_1);
-                w.nest(c::NFTA_IMMEDIATE_DATA, |w| w.bytes(c::NFTA_DATA_VALUE, value));
-            }
-            Self::Verdict(verdict) => {
-                w.u32(c::NFTA_IMMEDIATE_DREG, c::REG_VERDICT);
-                w.nest(c::NFTA_IMMEDIATE_DATA, |w| {
-                    w.nest(c::NFTA_DATA_VERDICT, |w| verdict.write(w));
-                });
-            }
-        });
-    }
-}
 
 /// Where a base chain is called from.
 #[derive(Debug, Clone)]
@@ -221,6 +42,15 @@ pub struct ChainSpec {
     pub rules: Vec<RuleSpec>,
 }
 
+/// A verdict map under construction.
+#[derive(Debug, Clone)]
+pub struct VerdictMapSpec {
+    /// Name, unique in the table.
+    pub name: String,
+    /// Keys, all of one length, with their verdicts.
+    pub elements: Vec<(Vec<u8>, Verdict)>,
+}
+
 /// A table under construction.
 #[derive(Debug, Clone)]
 pub struct TableSpec {
@@ -234,6 +64,8 @@ pub struct TableSpec {
     pub owned: bool,
     /// Its chains. A chain must stand before the rules that jump to it.
     pub chains: Vec<ChainSpec>,
+    /// Verdict maps that its rules look up.
+    pub maps: Vec<VerdictMapSpec>,
 }
 
 /// A table that was created here.
@@ -261,6 +93,10 @@ impl Table {
         messages.push((c::NFT_MSG_NEWTABLE, EXCLUSIVE, Part::Table));
         messages
             .extend(spec.chains.iter().map(|c| (c::NFT_MSG_NEWCHAIN, EXCLUSIVE, Part::Chain(c))));
+        for map in &spec.maps {
+            messages.push((c::NFT_MSG_NEWSET, EXCLUSIVE, Part::Map(map)));
+            messages.push((c::NFT_MSG_NEWSETELEM, 0, Part::Elements(map)));
+        }
         for chain in &spec.chains {
             let rules = chain.rules.iter().map(|rule| Part::Rule(chain, rule));
             messages.extend(rules.map(|rule| (c::NFT_MSG_NEWRULE, APPEND, rule)));
@@ -333,6 +169,8 @@ impl Table {
 enum Part<'a> {
     Table,
     Chain(&'a ChainSpec),
+    Map(&'a VerdictMapSpec),
+    Elements(&'a VerdictMapSpec),
     Rule(&'a ChainSpec, &'a RuleSpec),
 }
 
@@ -358,14 +196,36 @@ impl Part<'_> {
                 w.u32(c::NFTA_CHAIN_POLICY, hook.policy.code() as u32);
                 w.string(c::NFTA_CHAIN_TYPE, "filter");
             }
+            Self::Map(map) => {
+                let key_length = map.elements.first().map_or(0, |(key, _)| key.len());
+                w.string(c::NFTA_SET_TABLE, &spec.name);
+                w.string(c::NFTA_SET_NAME, &map.name);
+                w.u32(c::NFTA_SET_FLAGS, c::NFT_SET_MAP);
+                // of use to the nft program alone
+                w.u32(c::NFTA_SET_KEY_TYPE, 0);
+                w.u32(c::NFTA_SET_KEY_LEN, key_length as u32);
+                w.u32(c::NFTA_SET_DATA_TYPE, c::NFT_DATA_VERDICT);
+                // the kernel wants a number that tells the batch's sets apart
+                w.u32(c::NFTA_SET_ID, 1);
+            }
+            Self::Elements(map) => {
+                w.string(c::NFTA_SET_ELEM_LIST_TABLE, &spec.name);
+                w.string(c::NFTA_SET_ELEM_LIST_SET, &map.name);
+                w.nest(c::NFTA_SET_ELEM_LIST_ELEMENTS, |w| {
+                    for (key, verdict) in &map.elements {
+                        w.nest(c::NFTA_LIST_ELEM, |w| {
+                            w.nest(c::NFTA_SET_ELEM_KEY, |w| w.bytes(c::NFTA_DATA_VALUE, key));
+                            w.nest(c::NFTA_SET_ELEM_DATA, |w| {
+                                w.nest(c::NFTA_DATA_VERDICT, |w| verdict.write(w));
+                            });
+                        });
+                    }
+                });
+            }
             Self::Rule(chain, rule) => {
                 w.string(c::NFTA_RULE_TABLE, &spec.name);
                 w.string(c::NFTA_RULE_CHAIN, &chain.name);
-                w.nest(c::NFTA_RULE_EXPRESSIONS, |w| {
-                    for expression in &rule.0 {
-                        w.nest(c::NFTA_LIST_ELEM, |w| expression.write(w));
-                    }
-                });
+                w.nest(c::NFTA_RULE_EXPRESSIONS, |w| rule.write(w));
             }
         }
     }
