@@ -194,6 +194,7 @@ fn a_mapping_is_told_once() {
       input  ip filter input, priority 0  eth0 in  ct established
         nat: destination 10.0.0.254.80 -> 10.0.0.2.8080
       input  ip filter input, priority 0  eth0 in  ct established
+      -- not ended yet
     ");
 }
 
@@ -217,11 +218,12 @@ fn functions_stand_between_the_hooks() {
     22:13:20.104211  packet 1  netns blue  IP 10.0.0.1.43210 > 10.0.0.2.10000: tcp [S] seq 123 len 60
       22:13:20.104211       +0.0 us  ip_rcv
         22:13:20.104211      +12.3 us  nft_do_chain_ipv4 [nf_tables]
+      -- not ended yet
     ");
     insta::assert_snapshot!(text(Duration::ZERO, &events), @r"
     22:13:20.104211  packet 1  netns blue  IP 10.0.0.1.43210 > 10.0.0.2.10000: tcp [S] seq 123 len 60
     22:13:20.104211  1       +0.0 us  ip_rcv
-    22:13:20.104211  1         +12.3 us  nft_do_chain_ipv4 [nf_tables]
+    22:13:20.104211  1        +12.3 us  nft_do_chain_ipv4 [nf_tables]
     ");
 }
 
