@@ -11,7 +11,7 @@ use crate::cli::TraceArguments;
 use crate::commands::{Failure, selection};
 use crate::functions::FunctionSet;
 use crate::machine::{self, Machine};
-use crate::resolve::{ReasonNames, Rules, TraceResolver};
+use crate::resolve::{ConnectionIds, ReasonNames, Rules, TraceResolver};
 use crate::signals::Signals;
 use crate::trace_backend;
 
@@ -45,6 +45,7 @@ pub fn run(arguments: &TraceArguments) -> Result<(), Failure> {
         functions: functions.functions.clone(),
     };
     let mut started = trace_backend::start(&options, arguments.backend, &machine)?;
+    let ctnetlink = machine.btf.kernel().func_params("ctnetlink_get_conntrack").is_some();
     drop(machine);
 
     let mut notices = std::mem::take(&mut started.notices);
@@ -58,7 +59,9 @@ pub fn run(arguments: &TraceArguments) -> Result<(), Failure> {
     // packets are followed into other namespaces
     let only = netns.filter(|_| arguments.no_follow);
     let rules = Rules::new(only, arguments.numeric, true);
-    let mut stream = Stream::new(arguments, resolver, rules, std::io::stdout().is_terminal());
+    let ids = ConnectionIds::new(arguments.json || arguments.verbose, ctnetlink);
+    let terminal = std::io::stdout().is_terminal();
+    let mut stream = Stream::new(arguments, resolver, rules, ids, terminal);
     for notice in notices {
         stream.notice(notice)?;
     }

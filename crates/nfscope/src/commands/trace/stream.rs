@@ -45,7 +45,13 @@ pub struct Stream {
 
 impl Stream {
     /// Sinks as the command line says.
-    pub fn new(a: &TraceArguments, resolver: TraceResolver, rules: Rules, terminal: bool) -> Self {
+    pub fn new(
+        a: &TraceArguments,
+        resolver: TraceResolver,
+        rules: Rules,
+        ids: ConnectionIds,
+        terminal: bool,
+    ) -> Self {
         let own_netns = nfscope_ruleset::netns::Handle::current().ok().map(|h| h.inode());
         let out = BufWriter::new(io::stdout());
         let sink: Box<dyn Sink> = if a.json {
@@ -64,7 +70,7 @@ impl Stream {
         Self {
             resolver,
             rules,
-            ids: ConnectionIds::new(a.json || a.verbose),
+            ids,
             owners: Owners::default(),
             waiting: VecDeque::new(),
             asked: 0,

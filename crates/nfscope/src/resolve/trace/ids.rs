@@ -38,14 +38,15 @@ pub struct ConnectionIds {
 }
 
 impl ConnectionIds {
-    /// `wanted`: whether anybody will see them.
-    pub fn new(wanted: bool) -> Self {
+    /// `wanted`: whether anybody will see them. `built_in`: the kernel has
+    /// ctnetlink without a module.
+    pub fn new(wanted: bool, built_in: bool) -> Self {
         Self {
             wanted,
             known: HashMap::new(),
             sockets: HashMap::new(),
             opened: Instant::now(),
-            loaded: false,
+            loaded: built_in,
             looked: None,
             said: false,
         }
