@@ -22,6 +22,8 @@ passed() {
             s/.*"packet_id":1,.*"step":"enter".*"chain":"\([^"]*\)".*/chain \1/p' "$EVENTS"
 }
 
+probed=$(grep -c . /sys/kernel/tracing/enabled_functions || true)
+
 # The default set, in a well-known order around the chain.
 nfscope_run trace --functions --json udp port 10000
 send client udp 10.0.0.2:10000
@@ -82,6 +84,17 @@ nfscope_run trace --stream --functions udp port 10001
 send client udp 10.0.0.2:10001
 nfscope_stop
 expect_text 'us  ip_rcv'
+
+# Killed, its probes are gone.
+nfscope_run trace --functions udp port 10001
+kill -KILL "$NFSCOPE"
+wait "$NFSCOPE" || true
+for _ in $(seq 50); do
+    left=$(grep -c . /sys/kernel/tracing/enabled_functions || true)
+    [ "$left" = "$probed" ] && break
+    sleep 0.1
+done
+expect_equal "the number of functions that are probed" "$left" "$probed"
 
 status=0
 nfscope trace --functions='no_such*' 2>"$ERRORS" || status=$?

@@ -4,7 +4,7 @@
 mod glob;
 mod path;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use nfscope_collect::trace::{Function, Functions, MOST_POSITIONS};
 use nfscope_kernel::btf::Btf;
@@ -21,6 +21,9 @@ const MOST_SINGLE: usize = 256;
 /// How far behind a function's first byte its probe may stop: a landing pad
 /// (`endbr64`, `bti`), a call to the tracer, a breakpoint.
 const PROBE_SPAN: u64 = 16;
+/// The functions that the kernel's tracer can stop at, a line each with its
+/// module in brackets; where tracefs is not mounted nobody knows them ahead.
+const TRACEABLE: &str = "/sys/kernel/tracing/available_filter_functions";
 /// What a packet is in the kernel.
 const PACKET: &str = "sk_buff";
 
@@ -51,6 +54,8 @@ pub struct FunctionSet {
     /// Wanted, and not to be told from another of the same name, or without a
     /// symbol.
     pub ambiguous: usize,
+    /// Wanted, and the kernel's tracer does not stop there.
+    pub untraceable: usize,
     /// Wanted, and the packet is too far behind among its arguments.
     pub far: usize,
 }
@@ -70,11 +75,19 @@ impl FunctionSet {
             .iter()
             .flat_map(|p| if p == DEFAULT { PATH.to_vec() } else { vec![p.as_str()] })
             .collect();
-        let candidates = candidates(&patterns, kernel);
+        let mut candidates = candidates(&patterns, kernel);
         let addresses = addresses(&candidates)?;
         let has = |name: &str| kernel.kernel().func_params(name).is_some();
         let multi = has("register_fprobe_ips") && has("bpf_kprobe_multi_link_attach");
-        Ok(Self::arrange(candidates, &addresses, multi))
+        // a few that are refused are found by halves, of many that takes long
+        let mut untraceable = 0;
+        if multi && candidates.len() > MOST_SINGLE {
+            let before = candidates.len();
+            let text = std::fs::read_to_string(TRACEABLE).unwrap_or_default();
+            keep_traceable(&mut candidates, &text);
+            untraceable = before - candidates.len();
+        }
+        Ok(Self { untraceable, ..Self::arrange(candidates, &addresses, multi) })
     }
 
     fn arrange(
@@ -121,7 +134,10 @@ impl FunctionSet {
     /// What was left out and why, `refused`: by the kernel.
     pub fn left_out(&self, refused: usize) -> Option<String> {
         let counts = [
-            (refused, "that the kernel lets nobody probe (notrace, blacklisted)"),
+            (
+                refused + self.untraceable,
+                "that the kernel lets nobody probe (notrace, blacklisted)",
+            ),
             (self.ambiguous, "whose name is not that of one symbol"),
             (self.far, "with the packet behind their fifth argument"),
         ];
@@ -145,6 +161,21 @@ fn candidates(patterns: &[&str], kernel: &Btf) -> Vec<Candidate> {
     add(kernel, None);
     kernel.modules().iter().for_each(|(name, btf)| add(btf, Some(name)));
     out
+}
+
+/// Leaves out what is not in the tracer's list, if there is one.
+fn keep_traceable(candidates: &mut Vec<Candidate>, list: &str) {
+    // behind the name may stand the module, and flags
+    let named = |line: &str| -> Option<Named> {
+        let mut words = line.split_ascii_whitespace();
+        let name = words.next()?.to_owned();
+        let module = words.next().and_then(|m| m.strip_prefix('[')?.strip_suffix(']'));
+        Some((name, module.map(str::to_owned)))
+    };
+    let traceable: HashSet<Named> = list.lines().filter_map(named).collect();
+    if !traceable.is_empty() {
+        candidates.retain(|candidate| traceable.contains(&candidate.name));
+    }
 }
 
 /// Where the kernel has code of these names.
@@ -195,6 +226,21 @@ mod tests {
         assert_eq!(set.names.get(4), None);
         assert!(set.left_out(1).unwrap().starts_with("functions left out: 1 that"));
         assert_eq!(set.notice(), None);
+    }
+
+    #[test]
+    fn the_tracers_list_decides_if_there_is_one() {
+        let names = |list: &str| {
+            let mut all = vec![candidate("ip_rcv", 0, 0), candidate("hidden", 0, 0)];
+            all.push(Candidate {
+                name: ("br".into(), Some("bridge".into())),
+                ..candidate("", 0, 0)
+            });
+            keep_traceable(&mut all, list);
+            all.into_iter().map(|c| c.name.0).collect::<Vec<_>>()
+        };
+        assert_eq!(names(""), ["ip_rcv", "hidden", "br"]);
+        assert_eq!(names("ip_rcv\nhidden [other]\nbr [bridge]\n"), ["ip_rcv", "br"]);
     }
 
     #[test]
