@@ -50,6 +50,28 @@ fn kprobe(program: &ProgramMut<'_>, name: Option<&CStr>, offset: u64) -> std::io
     Ok(unsafe { Link::from_ptr(link) })
 }
 
+/// Attaches one program to many functions by their addresses (kernel 5.18, with
+/// fprobe).
+pub fn attach_kprobe_multi(program: &ProgramMut<'_>, addresses: &[u64]) -> std::io::Result<Link> {
+    let options = libbpf_sys::bpf_kprobe_multi_opts {
+        sz: size_of::<libbpf_sys::bpf_kprobe_multi_opts>() as _,
+        addrs: addresses.as_ptr().cast(),
+        cnt: addresses.len() as _,
+        ..Default::default()
+    };
+    let raw = program.as_libbpf_object();
+    // SAFETY: the program is loaded and outlives the call, as do the addresses,
+    // whose count is given; the options carry their own size.
+    let link = unsafe {
+        libbpf_sys::bpf_program__attach_kprobe_multi_opts(raw.as_ptr(), std::ptr::null(), &options)
+    };
+    let Some(link) = NonNull::new(link) else {
+        return Err(std::io::Error::last_os_error());
+    };
+    // SAFETY: libbpf returned a link that nobody else owns.
+    Ok(unsafe { Link::from_ptr(link) })
+}
+
 /// Brings the loopback device of the calling thread's network namespace up.
 pub fn loopback_up() -> std::io::Result<()> {
     let socket = std::net::UdpSocket::bind("0.0.0.0:0")?;

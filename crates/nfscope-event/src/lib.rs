@@ -15,7 +15,7 @@ mod trace;
 pub use cause::{
     Backend, Cause, ChainRef, Family, Freed, KernelDrop, NftPolicy, NftRule, NftVerdict,
 };
-pub use conntrack::{Conntrack, Mapping, Tuple};
+pub use conntrack::{Conntrack, Mapping, Mappings, Tuple};
 pub use drop::Drop;
 pub use notice::{LossPlace, Lost, Notice};
 pub use packet::{
@@ -23,8 +23,8 @@ pub use packet::{
 };
 
 pub use trace::{
-    ChainEnd, Cloned, Delivered, Dropped, Ended, Enter, Mapped, Missing, NoMatch, RuleText, Sent,
-    Step, Trace, TracePolicy, TraceRule, Verdict, Why,
+    ChainEnd, Cloned, Delivered, Dropped, Ended, Enter, Mapped, Missing, NoMatch, Passed, RuleText,
+    Sent, Socket, Step, Trace, TracePolicy, TraceRule, Verdict, Why,
 };
 
 use serde::{Deserialize, Serialize};

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use nfscope_event::{
     Arp, Backend, Cause, ChainEnd, ChainRef, Cloned, Conntrack, Delivered, Device, Drop, Dropped,
     Ended, Enter, Event, Family, Freed, Icmp, Ip, KernelDrop, Link, LossPlace, Lost, Mapped,
-    Missing, Netns, NftPolicy, NftRule, NftVerdict, NoMatch, Notice, Packet, Ports, Process,
-    RuleText, Sent, Step, Tcp, Trace, TracePolicy, TraceRule, Transport, Tuple, Verdict, Vlan, Why,
+    Missing, Netns, NftPolicy, NftRule, NftVerdict, NoMatch, Notice, Packet, Passed, Ports,
+    Process, RuleText, Sent, Socket, Step, Tcp, Trace, TracePolicy, TraceRule, Transport, Tuple,
+    Verdict, Vlan, Why,
 };
 use serde_json::Value;
 
@@ -214,15 +215,20 @@ fn steps() -> Vec<Step> {
         let (source, destination) = (from.into(), to.into());
         Some(Tuple { protocol: 6, source, source_port, destination, destination_port })
     };
-    let conntrack = Conntrack {
+    let mut conntrack = Conntrack {
         state: "new".into(),
         is_reply: false,
+        id: Some(u32::MAX),
         address: Some(u64::MAX),
         zone: 1,
         mark: 2,
+        source_nat: None,
+        destination_nat: None,
         original: tuple([10, 0, 0, 1], [10, 0, 0, 2], 1, 80),
         reply: tuple([10, 1, 0, 5], [10, 0, 0, 2], 8080, 7),
     };
+    let (source, destination) = conntrack.mappings(false);
+    (conntrack.source_nat, conntrack.destination_nat) = conntrack.mappings(true);
     let mut steps = vec![
         Step::Enter(Box::new(Enter {
             traversal: 1,
@@ -258,14 +264,40 @@ fn steps() -> Vec<Step> {
             verdict: Verdict::Accept,
             elapsed_ns: None,
         }),
-        Step::Mapped(Box::new(Mapped {
-            traversal: 1,
-            source: conntrack.source_mapping(),
-            destination: conntrack.destination_mapping(),
-            conntrack,
+        Step::Mapped(Box::new(Mapped { traversal: 1, source, destination, conntrack })),
+        Step::Function(Box::new(Passed {
+            function: "ip_rcv".into(),
+            module: text("bridge"),
+            offset_ns: u64::MAX,
+            traversal: Some(1),
+            packet: Some(full_packet(None)),
+            process: process(),
+        })),
+        Step::Function(Box::new(Passed {
+            function: "ip_rcv".into(),
+            module: None,
+            offset_ns: 0,
+            traversal: None,
+            packet: None,
+            process: None,
         })),
         Step::Sent(Sent { device: device() }),
-        Step::Delivered(Delivered { socket: "inet".into() }),
+        Step::Delivered(Delivered {
+            socket: Socket {
+                family: "inet".into(),
+                kind: text("dgram"),
+                protocol: text("udp"),
+                local: Some([10, 0, 0, 2].into()),
+                local_port: Some(u16::MAX),
+                remote: Some([10, 0, 0, 1].into()),
+                remote_port: Some(0),
+                inode: Some(u64::MAX),
+                owners: process().into_iter().collect(),
+            },
+        }),
+        Step::Delivered(Delivered {
+            socket: Socket { family: "packet".into(), ..Socket::default() },
+        }),
         Step::Cloned(Cloned { copy: 2 }),
         Step::Dropped(Dropped { decided: true, kernel, process: process() }),
         Step::Consumed(ended.clone()),
@@ -379,11 +411,13 @@ fn events_read_back() {
         let text = serde_json::to_string(&event).unwrap();
         match &mut event {
             Event::Drop(drop) => drop.packet.bytes.clear(),
-            Event::Trace(trace) => {
-                if let Step::Enter(enter) = &mut trace.step {
-                    enter.packet.bytes.clear();
+            Event::Trace(trace) => match &mut trace.step {
+                Step::Enter(enter) => enter.packet.bytes.clear(),
+                Step::Function(passed) => {
+                    passed.packet.iter_mut().for_each(|packet| packet.bytes.clear());
                 }
-            }
+                _ => {}
+            },
             Event::Lost(_) | Event::Notice(_) => {}
         }
         assert_eq!(serde_json::from_str::<Event>(&text).unwrap(), event, "{text}");

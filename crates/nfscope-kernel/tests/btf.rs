@@ -211,7 +211,30 @@ fn ids_by_name_and_kind() {
     assert_eq!(module.kernel().id("outer", Kind::Variable), None);
 }
 
+#[test]
+fn functions_by_the_struct_they_take() {
+    let mut m = sample();
+    // 13 pointer to outer, 14 (u32, outer *), 15 (outer, outer *), 16 typedef of 13, 17 (16)
+    m.record("", 2, false, 0, 4);
+    for (parameters, id) in [(vec![1, 13], 0), (vec![4, 13], 0), (vec![16], 13)] {
+        if id != 0 {
+            m.record("outer_p", 8, false, 0, id);
+        }
+        m.record("", 13, false, parameters.len() as u32, 0);
+        parameters.iter().for_each(|id| m.words(&[0, *id]));
+    }
+    for (name, proto) in [("second", 14), ("by_value", 15), ("first", 17)] {
+        m.record(name, 12, false, 0, proto);
+    }
+    let btf = Btf::parse(m.bytes()).unwrap();
+    let found = btf.functions_taking("outer");
+    let found: Vec<_> = found.iter().map(|t| (t.name.as_str(), t.position)).collect();
+    assert_eq!(found, [("second", 1), ("first", 0)]);
+    assert!(btf.functions_taking("inner").is_empty());
+}
+
 fn ask_everything(btf: &Btf) {
+    let _ = btf.functions_taking("outer");
     for name in ["outer", "inner", "f", "btf_trace_f", "colour", "wide", "u32", ""] {
         let _ = (btf.struct_size(name), btf.func_params(name), btf.enum_values(name));
         let _ = btf.id(name, Kind::Variable);

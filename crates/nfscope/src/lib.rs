@@ -3,6 +3,7 @@
 pub mod backend;
 pub mod cli;
 pub mod commands;
+pub mod functions;
 pub mod hook_naming;
 pub mod machine;
 pub mod resolve;

@@ -31,6 +31,11 @@ impl StartedTrace {
         self.collector.backend()
     }
 
+    /// How many of the functions to be told the kernel lets nobody probe.
+    pub fn refused_functions(&self) -> usize {
+        self.collector.refused_functions()
+    }
+
     /// The backend in words.
     pub fn describe(&self) -> &'static str {
         match self.backend() {

@@ -36,7 +36,7 @@ expect_events trace 1 step=rule chain=POSTROUTING verdict=accept \
     'iptables=-A POSTROUTING -m mark --mark 0x2000/0x2000 -j MASQUERADE'
 expect_events trace 1 step=mapped source.from=10.0.0.1 source.to=10.0.1.254 \
     destination.to=10.0.1.2
-expect_events trace 1 step=delivered socket=inet netns.name=server
+expect_events trace 1 step=delivered socket.family=inet netns.name=server
 expect_events trace 0 step=missing
 
 iptables_router -I FORWARD 1 -p udp -d 10.0.1.2 --dport 80 -j DROP

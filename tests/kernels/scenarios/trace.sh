@@ -68,7 +68,7 @@ way() {
     # three by rules, two find no socket, one no listener on the queue
     expect_events trace 3 step=dropped decided=true
     expect_events trace 3 step=dropped decided=false
-    expect_events trace 1 step=delivered socket=inet
+    expect_events trace 1 step=delivered socket.family=inet
     expect_events trace 0 step=missing
     expect_events lost 0
 

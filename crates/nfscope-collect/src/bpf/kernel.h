@@ -74,13 +74,39 @@ struct net_device {
 	possible_net_t nd_net;
 };
 
+struct in6_addr {
+	u8 bytes[16];
+};
+
 struct sock_common {
+	__be32 skc_daddr;
+	__be32 skc_rcv_saddr;
+	__be16 skc_dport;
+	u16 skc_num;
 	unsigned short skc_family;
 	possible_net_t skc_net;
+	struct in6_addr skc_v6_daddr;
+	struct in6_addr skc_v6_rcv_saddr;
+};
+
+struct inode {
+	unsigned long i_ino;
+};
+
+struct socket {
+	int state;
+};
+
+struct socket_alloc {
+	struct socket socket;
+	struct inode vfs_inode;
 };
 
 struct sock {
 	struct sock_common __sk_common;
+	struct socket *sk_socket;
+	u16 sk_type;
+	u16 sk_protocol;
 };
 
 struct nf_hook_state {

@@ -9,7 +9,7 @@ use nfscope_event::Backend;
 use nfscope_kernel::btf::Btf;
 
 use super::config::Config;
-use super::{TraceRecord, TraceSetup, self_test};
+use super::{Functions, TraceRecord, TraceSetup, self_test};
 use crate::nft::{Scratch, SelfTest};
 use crate::object::Compiled;
 use crate::{CollectError, object, raw};
@@ -50,6 +50,8 @@ pub struct TraceOptions {
     pub snap_bytes: u32,
     /// Size of the ring buffer in bytes, a power of two and of pages.
     pub ring_bytes: u32,
+    /// Kernel functions to tell.
+    pub functions: Functions,
 }
 
 /// How many records were lost, since the start.
@@ -74,6 +76,7 @@ pub struct TraceCollector {
     queue: Rc<RefCell<Vec<TraceRecord>>>,
     object: Object,
     backend: Backend,
+    refused: usize,
 }
 
 impl TraceCollector {
@@ -90,6 +93,7 @@ impl TraceCollector {
             netns: Some(scratch.inode()),
             device: None,
             ring_bytes: TRIAL_RING,
+            functions: Functions::default(),
             ..options.clone()
         };
         // kernels that do not list variables among their symbols do not let
@@ -111,10 +115,17 @@ impl TraceCollector {
         btf: &Btf,
     ) -> Result<Self, CollectError> {
         let object = load(options, setup, context_known, btf)?;
-        let links = attach(&object, setup)?;
+        let mut links = attach(&object, setup)?;
+        let (functions, refused) = options.functions.attach(&object)?;
+        links.extend(functions);
         let queue = Rc::new(RefCell::new(Vec::new()));
         let ring = ring(&object, &queue)?;
-        Ok(Self { _links: links, ring, queue, object, backend: setup.backend })
+        Ok(Self { _links: links, ring, queue, object, backend: setup.backend, refused })
+    }
+
+    /// How many of the functions to be told the kernel lets nobody probe.
+    pub fn refused_functions(&self) -> usize {
+        self.refused
     }
 
     /// Which backend tells the rules.
@@ -214,7 +225,7 @@ fn load(
             p.set_attach_target(0, Some(function.to_string())).map_err(CollectError::load)?;
         }
     }
-    object::load(open, &setup.programs())
+    object::load(open, &[setup.programs(), options.functions.programs()].concat())
 }
 
 fn attach(object: &Object, setup: &TraceSetup) -> Result<Vec<Link>, CollectError> {

@@ -8,10 +8,12 @@
 
 #define NO_LOCATION 0
 
-/* A record for the caller to complete and send. */
-static __always_inline struct fate *fate(u64 skb, struct tracked *t, u32 kind)
+#include "socket.h"
+
+/* A record for the caller to complete and send; `size`: of the whole. */
+static __always_inline void *fate_of(u64 size, u64 skb, struct tracked *t, u32 kind)
 {
-	struct fate *f = reserve(sizeof(*f), t);
+	struct fate *f = reserve(size, t);
 	int count;
 
 	if (!f)
@@ -22,7 +24,7 @@ static __always_inline struct fate *fate(u64 skb, struct tracked *t, u32 kind)
 	f->location = 0;
 	f->other = f->other_start = 0;
 	f->ifindex = f->netns = f->pid = f->in_process = 0;
-	f->family = 0;
+	f->unused = 0;
 	f->callers_size = 0;
 	f->device[0] = f->comm[0] = 0;
 	count = cfg.context_known ? preempt_count_now() : -1;
@@ -32,6 +34,11 @@ static __always_inline struct fate *fate(u64 skb, struct tracked *t, u32 kind)
 		bpf_get_current_comm(f->comm, sizeof(f->comm));
 	}
 	return f;
+}
+
+static __always_inline struct fate *fate(u64 skb, struct tracked *t, u32 kind)
+{
+	return fate_of(sizeof(struct fate), skb, t, kind);
 }
 
 static __always_inline void ended(void *ctx, u64 skb, u32 kind, u64 location, u32 reason)
@@ -103,18 +110,18 @@ int BPF_PROG(on_transmit, struct sk_buff *skb, struct net_device *dev)
 static __always_inline void delivered(struct sock *sk, u64 skb)
 {
 	struct tracked *t = find(skb);
-	struct fate *f;
+	struct delivery *d;
 
 	if (!t || t->freed)
 		return;
-	f = fate(skb, t, FATE_DELIVERED);
-	if (!f)
+	d = fate_of(sizeof(*d), skb, t, FATE_DELIVERED);
+	if (!d)
 		return;
 	/* the receiving process is another than the one that is interrupted */
-	f->in_process = 0;
-	f->netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
-	f->family = BPF_CORE_READ(sk, __sk_common.skc_family);
-	send(f);
+	d->fate.in_process = 0;
+	d->fate.netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
+	socket_part(&d->socket, sk);
+	send(d);
 }
 
 /* GRO merged it with another packet: neither a tracepoint nor the function

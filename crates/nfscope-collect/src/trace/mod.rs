@@ -4,11 +4,15 @@
 mod collector;
 mod config;
 mod conntrack;
+mod fate;
+mod functions;
 mod programs;
 mod record;
 mod self_test;
 
 pub use collector::{TraceCollector, TraceLosses, TraceOptions};
 pub use conntrack::{Connection, Tuple};
+pub use fate::{Fate, FateKind, SocketPart};
+pub use functions::{Function, Functions, MOST_POSITIONS};
 pub use programs::{Attachment, TraceSetup};
-pub use record::{Decision, DecisionKind, Entry, Fate, FateKind, Head, Miss, Record, TraceRecord};
+pub use record::{Decision, DecisionKind, Entry, Head, Miss, Passage, Record, TraceRecord};

@@ -1,8 +1,8 @@
-//! Records as the programs send them (`struct entry`, `struct decision` and
-//! `struct fate` of `trace.h`).
+//! Records as the programs send them (`trace.h`).
 
-use super::Connection;
 use super::conntrack::connection;
+use super::fate::fate;
+use super::{Connection, Fate};
 use crate::drop::{DropRecord, NAME_SIZE, NftPart, base_part, nft_part};
 use crate::reader::Reader;
 
@@ -79,57 +79,16 @@ pub struct Miss {
     pub registers: Option<[u32; 20]>,
 }
 
-/// What became of a packet.
+/// A kernel function is called with the packet.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FateKind {
-    /// Dropped; the kernel's reason (`enum skb_drop_reason`, 0 without).
-    Dropped {
-        /// Number of the reason.
-        reason: u32,
-    },
-    /// Freed, and that was no drop.
-    Consumed,
-    /// Freed where no tracepoint says why.
-    Freed,
-    /// Copied.
-    Cloned {
-        /// Address of the copy's skb.
-        skb: u64,
-        /// The copy's [`Head::start`].
-        start: u64,
-    },
-    /// Handed to a device's driver.
-    Sent {
-        /// The device: index and name.
-        device: (u32, String),
-        /// Inode of its namespace.
-        netns: u32,
-    },
-    /// Handed to a socket.
-    Delivered {
-        /// Inode of the socket's namespace.
-        netns: u32,
-        /// `AF_*` of the socket.
-        family: u32,
-    },
+pub struct Passage {
+    /// Its address, or that of its first instructions.
+    pub address: u64,
+    /// The packet, where this is the first that is told of it.
+    pub packet: Option<Box<DropRecord>>,
 }
 
-/// What became of a packet, and where.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fate {
-    /// What.
-    pub kind: FateKind,
-    /// Code address where it was freed; 0: see `callers`.
-    pub location: u64,
-    /// The callers of what freed it, innermost first.
-    pub callers: Vec<u64>,
-    /// Process id and command, where the process is the context.
-    pub process: Option<(u32, String)>,
-    /// Another task could interrupt the program that made the record.
-    pub preemptible: bool,
-}
-
-/// One of the three.
+/// What a record tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Record {
     /// A base chain is entered.
@@ -143,6 +102,8 @@ pub enum Record {
     Misses(Vec<Miss>),
     /// The rule before it mapped the connection's addresses.
     Mapping(Connection),
+    /// A kernel function is called with the packet.
+    Function(Passage),
 }
 
 /// A record.
@@ -159,9 +120,9 @@ const DECISION: u32 = 2;
 const FATE: u32 = 3;
 const MISSES: u32 = 4;
 const MAPPING: u32 = 5;
+const FUNCTION: u32 = 6;
 /// Bytes of a [`Miss`] without its registers.
 const MISS_SHORT: usize = 16;
-const CALLERS: usize = 8;
 
 impl TraceRecord {
     /// From a ring buffer record; `None` if it is not one of ours.
@@ -182,6 +143,7 @@ impl TraceRecord {
             FATE => Record::Fate(fate(&mut r)?),
             MAPPING => Record::Mapping(connection(&mut r)??),
             MISSES => Record::Misses(misses(&mut r)?),
+            FUNCTION => Record::Function(passage(&mut r)?),
             _ => return None,
         };
         Some(Self { head, what })
@@ -195,6 +157,18 @@ fn entry(r: &mut Reader<'_>) -> Option<Entry> {
     let chain = nft_part(r)?;
     r.u32()?;
     Some(Entry { connection, packet: base_part(r)?, chain })
+}
+
+fn passage(r: &mut Reader<'_>) -> Option<Passage> {
+    let (address, has_packet) = (r.u64()?, r.u32()? != 0);
+    r.u32()?;
+    let mut packet = None;
+    if has_packet {
+        // the part begins with its type
+        r.u32()?;
+        packet = Some(Box::new(base_part(r)?));
+    }
+    Some(Passage { address, packet })
 }
 
 fn decision(r: &mut Reader<'_>) -> Option<Decision> {
@@ -237,27 +211,6 @@ fn misses(r: &mut Reader<'_>) -> Option<Vec<Miss>> {
     (0..count).map(|_| miss(r)).collect()
 }
 
-fn fate(r: &mut Reader<'_>) -> Option<Fate> {
-    let (kind, reason, location) = (r.u32()?, r.u32()?, r.u64()?);
-    let (skb, start) = (r.u64()?, r.u64()?);
-    let (ifindex, netns, pid, in_process) = (r.u32()?, r.u32()?, r.u32()?, r.u32()?);
-    let (device, comm) = (r.name(16)?, r.name(16)?);
-    let size = usize::try_from(r.u32()?.cast_signed()).unwrap_or(0);
-    let family = r.u32()?;
-    let callers = (0..CALLERS.min(size / 8)).map(|_| r.u64()).collect::<Option<_>>()?;
-    let kind = match kind {
-        1 => FateKind::Dropped { reason },
-        2 => FateKind::Consumed,
-        3 => FateKind::Freed,
-        4 => FateKind::Cloned { skb, start },
-        5 => FateKind::Sent { device: (ifindex, device), netns },
-        6 => FateKind::Delivered { netns, family },
-        _ => return None,
-    };
-    let process = (in_process != 0).then_some((pid, comm));
-    Some(Fate { kind, location, callers, process, preemptible: in_process == 2 })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -296,6 +249,18 @@ mod tests {
         assert_eq!((next.head.cpu, next.head.sequence, next.head.traversal), (3, 4, 5));
         let Record::Decision(next) = next.what else { panic!() };
         assert_eq!((next.code, next.target, next.registers), (-1, None, None));
+    }
+
+    #[test]
+    fn a_function_with_and_without_its_packet() {
+        let mut bytes = decision(-1, false);
+        bytes[..4].copy_from_slice(&FUNCTION.to_ne_bytes());
+        // behind the head: the address, whether a packet follows
+        bytes[48..52].copy_from_slice(&0_u32.to_ne_bytes());
+        let found = TraceRecord::parse(&bytes).unwrap();
+        assert_eq!(found.what, Record::Function(Passage { address: 77, packet: None }));
+        bytes[48..52].copy_from_slice(&1_u32.to_ne_bytes());
+        assert_eq!(TraceRecord::parse(&bytes), None);
     }
 
     #[test]

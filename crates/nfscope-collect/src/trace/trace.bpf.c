@@ -2,9 +2,10 @@
 /*
  * A packet's way through nftables.
  *
- * The entry of nft_do_chain selects: a packet that the user's filter takes gets
- * a line in `packets` under its skb's address and keeps it until it is freed.
- * All other programs only look there, and nowhere while nothing is selected.
+ * The entry of nft_do_chain selects, and the doors of functions.h, if functions
+ * are asked for: a packet that the user's filter takes gets a line in `packets`
+ * under its skb's address and keeps it until it is freed. All other programs
+ * only look there, and nowhere while nothing is selected.
  */
 #include "../bpf/kernel.h"
 #include <bpf/bpf_tracing.h>
@@ -212,13 +213,32 @@ static __always_inline void copy_state(u64 *state, u64 at)
 		state[i] = load_u64(at + i * 8);
 }
 
+/* The packet as it is now; `frame` has room for FRAME_EXTRA and cfg.snap_bytes. */
+static __always_inline void packet_part(struct part_base *base, u8 *frame, struct sk_buff *skb,
+					u32 netns)
+{
+	bool link = skb_has_link(skb), tag = skb_has_tag(skb);
+
+	base_part(base, skb, 0, 0, netns, cfg.context_known);
+	if (link) {
+		frame_macs(skb, frame);
+		base->flags |= BASE_HAS_LINK;
+	}
+	if (tag) {
+		base->vlan_proto = READ(skb, vlan_proto);
+		base->vlan_tci = READ(skb, vlan_tci);
+		base->flags |= BASE_HAS_TAG;
+	}
+	base->frame_bytes = frame_fill(skb, frame, cfg.snap_bytes, link, false, FRAME_MAX_BYTES);
+	base->ethertype = *(u16 *)(frame + MAC_BYTES);
+}
+
 static __always_inline void enter(struct sk_buff *skb, u64 pkt, u64 chain, struct cpu_scratch *c,
 				  struct scratch *s)
 {
 	struct entry *e;
 	u64 key = (u64)skb, at = 0, state[STATE_WORDS] = {};
 	struct tracked *t = find(key);
-	bool link, tag;
 	u32 netns = 0;
 
 	if (t && t->freed) {
@@ -272,21 +292,7 @@ static __always_inline void enter(struct sk_buff *skb, u64 pkt, u64 chain, struc
 	e->nft.age = 0;
 	nft_names(&e->nft, 0, chain, true);
 	nft_hook(&e->nft, state);
-	base_part(&e->base, skb, 0, 0, netns, cfg.context_known);
-	link = skb_has_link(skb);
-	tag = skb_has_tag(skb);
-	if (link) {
-		frame_macs(skb, e->base.frame);
-		e->base.flags |= BASE_HAS_LINK;
-	}
-	if (tag) {
-		e->base.vlan_proto = READ(skb, vlan_proto);
-		e->base.vlan_tci = READ(skb, vlan_tci);
-		e->base.flags |= BASE_HAS_TAG;
-	}
-	e->base.frame_bytes =
-		frame_fill(skb, e->base.frame, cfg.snap_bytes, link, false, FRAME_MAX_BYTES);
-	e->base.ethertype = *(u16 *)(e->base.frame + MAC_BYTES);
+	packet_part(&e->base, e->base.frame, skb, netns);
 	send(e);
 }
 
@@ -326,3 +332,4 @@ int chain_kprobe(struct pt_regs *ctx)
 #include "decisions.h"
 #include "points.h"
 #include "fates.h"
+#include "functions.h"

@@ -98,6 +98,21 @@ enum record_type {
 	RECORD_FATE = 3,
 	RECORD_MISSES = 4,
 	RECORD_MAPPING = 5,
+	RECORD_FUNCTION = 6,
+};
+
+/* A kernel function is called with the packet. */
+struct passage {
+	struct record_head head;
+	u64 function; /* its address, or that of its first instructions */
+	u32 has_packet; /* it is an arrival */
+	u32 unused;
+};
+
+/* The first one, where the packet is selected. */
+struct arrival {
+	struct passage passage;
+	struct part_base base;
 };
 
 /* A base chain is entered; the base part's frame follows. */
@@ -160,8 +175,27 @@ struct fate {
 	char device[16];
 	char comm[16];
 	s32 callers_size; /* bytes used in callers; negative: the walk's error */
-	u32 family; /* of the socket */
+	u32 unused;
 	u64 callers[CALLERS];
+};
+
+struct part_socket {
+	u64 address; /* struct sock */
+	u64 inode;
+	u16 family;
+	u16 kind;
+	u16 protocol;
+	u16 local_port;
+	u16 remote_port;
+	u16 unused;
+	u8 local[16]; /* IPv4: the first four bytes */
+	u8 remote[16];
+};
+
+/* It was handed to a socket. */
+struct delivery {
+	struct fate fate;
+	struct part_socket socket;
 };
 
 /* Work space of the program that selects. */

@@ -4,6 +4,7 @@
 //! It reads a file once, walks the records once and keeps no text per type, so that a full vmlinux BTF
 //! (5 MB, 130,000 types) costs a few milliseconds; drop it after use.
 
+mod functions;
 mod query;
 mod raw;
 mod subset;
@@ -12,6 +13,7 @@ mod text;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use functions::Taking;
 pub use query::{Kind, Member};
 
 use raw::{Blob, Prefix, Record};

@@ -76,6 +76,11 @@ pub struct Found {
     pub next: u64,
 }
 
+/// Calls `each` for every symbol of the running kernel.
+pub fn each(each: impl FnMut(Line)) -> Result<(), SymbolError> {
+    scan(BufReader::with_capacity(BUFFER, std::fs::File::open(KALLSYMS)?), each)
+}
+
 /// Looks symbols up in one pass, the first of each name; `None` where there is none.
 pub fn find_symbols(wanted: &[Wanted]) -> Result<Vec<Option<Found>>, SymbolError> {
     find_in(BufReader::with_capacity(BUFFER, std::fs::File::open(KALLSYMS)?), wanted)

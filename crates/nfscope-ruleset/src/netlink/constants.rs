@@ -3,6 +3,8 @@
 //! From `include/uapi/linux/netfilter/nfnetlink.h` and
 //! `include/uapi/linux/netfilter/nf_tables.h`; fixed for all kernels.
 
+/// `include/uapi/linux/netfilter/nfnetlink.h`
+pub const NFNL_SUBSYS_CTNETLINK: u16 = 1;
 pub const NFNL_SUBSYS_NFTABLES: u16 = 10;
 pub const NFNL_MSG_BATCH_BEGIN: u16 = 16;
 pub const NFNL_MSG_BATCH_END: u16 = 17;

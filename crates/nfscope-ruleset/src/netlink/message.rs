@@ -146,8 +146,18 @@ impl Request {
         sequence: u32,
         fill: impl FnOnce(&mut AttributeWriter<'_>),
     ) {
-        let kind = NFNL_SUBSYS_NFTABLES << 8 | number;
-        self.raw(kind, flags, [family, 0, 0, 0], sequence, fill);
+        self.push_to(NFNL_SUBSYS_NFTABLES, (number, flags, family), sequence, fill);
+    }
+
+    /// Appends a message of another subsystem: its number, flags and family.
+    pub(crate) fn push_to(
+        &mut self,
+        subsystem: u16,
+        (number, flags, family): (u16, u16, u8),
+        sequence: u32,
+        fill: impl FnOnce(&mut AttributeWriter<'_>),
+    ) {
+        self.raw(subsystem << 8 | number, flags, [family, 0, 0, 0], sequence, fill);
     }
 
     /// Begins a transaction: what follows takes effect together or not at all.

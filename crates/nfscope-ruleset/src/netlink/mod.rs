@@ -1,6 +1,7 @@
 //! nfnetlink: the kernel's netfilter subsystem over netlink sockets.
 
 mod attr;
+pub mod conntrack;
 mod constants;
 mod elements;
 mod error;

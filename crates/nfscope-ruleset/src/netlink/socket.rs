@@ -228,6 +228,30 @@ impl Socket {
         if interrupted { Err(Error::Interrupted) } else { Ok(()) }
     }
 
+    /// Asks another subsystem (its number, message, family) for one object.
+    pub(crate) fn ask_one(
+        &mut self,
+        (subsystem, number, family): (u16, u16, u8),
+        what: &str,
+        fill: impl Fn(&mut AttributeWriter<'_>),
+        mut each: impl FnMut(&Message<'_>),
+    ) -> Result<(), Error> {
+        let sequence = self.next_sequence();
+        let mut request = Request::new();
+        request.push_to(subsystem, (number, REQUEST, family), sequence, fill);
+        self.send(&request.finish()?)?;
+        self.answers(|message| {
+            if message.sequence != sequence {
+                return Ok(false);
+            }
+            match message.control() {
+                Control::Answer(errno) | Control::Done(errno) => refused(what, errno)?,
+                Control::Data => each(message),
+            }
+            Ok(true)
+        })
+    }
+
     /// A dump as a list; repeated while the kernel says that it changed
     /// underneath.
     pub(crate) fn dump<T>(

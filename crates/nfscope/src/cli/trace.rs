@@ -13,6 +13,7 @@ Examples:
   nfscope trace --netns blue icmp -v     of packets in one network namespace, in detail
   nfscope trace --stream udp             each step as it comes, not packet by packet
   nfscope trace --json tcp | jq .step    one JSON object a step
+  nfscope trace --functions udp port 53  with the kernel functions that it passed
 
 A packet that was selected is followed until it is freed: through NAT, copies
 and other namespaces. Nothing on the machine is changed. Ctrl-C ends it.";
@@ -47,6 +48,23 @@ pub struct TraceArguments {
     /// wanted and what the packet had
     #[arg(long)]
     pub why: bool,
+
+    /// Tell the kernel functions that the packet passed, too
+    ///
+    /// A function is one that takes the packet (struct sk_buff *) as one of its
+    /// first five arguments. Without GLOB it is those that make up the path
+    /// through the network stack; with it those of all whose names fit one of
+    /// the patterns ('tcp_*,udp_*'; the word default stands for the default set).
+    /// The packet is selected, and its tree begins, at the earliest of the
+    /// functions where its headers are there (ip_rcv, ip_local_out,
+    /// nf_hook_slow, __dev_queue_xmit, …), so that packets are shown, too, that
+    /// enter no chain; where none of those is wanted, at the first chain. What
+    /// it passed before that is not shown. With -i that is where the packet is at
+    /// that device. Functions that the compiler has merged into others cannot be
+    /// seen. Before kernel 5.18 each takes a kprobe of its own, 256 at most.
+    #[arg(long, value_name = "GLOB", num_args = 0..=1, require_equals = true,
+          value_delimiter = ',', default_missing_value = "default")]
+    pub functions: Vec<String>,
 
     /// End after this many packets
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]

@@ -9,8 +9,9 @@ use nfscope_collect::trace::TraceOptions;
 
 use crate::cli::TraceArguments;
 use crate::commands::{Failure, selection};
+use crate::functions::FunctionSet;
 use crate::machine::{self, Machine};
-use crate::resolve::{ReasonNames, Rules, TraceResolver};
+use crate::resolve::{ConnectionIds, ReasonNames, Rules, TraceResolver};
 use crate::signals::Signals;
 use crate::trace_backend;
 
@@ -30,6 +31,7 @@ pub fn run(arguments: &TraceArguments) -> Result<(), Failure> {
     let machine = Machine::read()?;
     let reasons = ReasonNames::read(&machine.btf, machine.has_reason);
     let netns = arguments.netns.as_deref().map(selection::find_netns).transpose()?;
+    let functions = functions(arguments, &machine)?;
     let options = TraceOptions {
         filter,
         netns,
@@ -40,21 +42,34 @@ pub fn run(arguments: &TraceArguments) -> Result<(), Failure> {
         has_place: machine.has_place,
         snap_bytes: arguments.snaplen,
         ring_bytes: arguments.ring_size,
+        functions: functions.functions.clone(),
     };
     let mut started = trace_backend::start(&options, arguments.backend, &machine)?;
+    let ctnetlink = machine.btf.kernel().func_params("ctnetlink_get_conntrack").is_some();
     drop(machine);
 
-    let notices = std::mem::take(&mut started.notices);
+    let mut notices = std::mem::take(&mut started.notices);
+    notices.extend(functions.notice());
+    if arguments.verbose {
+        notices.extend(functions.left_out(started.refused_functions()));
+    }
     let signals = Signals::install()?;
-    let resolver = TraceResolver::new(reasons, started.backend(), arguments.numeric);
+    let resolver =
+        TraceResolver::new(reasons, started.backend(), functions.names, arguments.numeric);
     // packets are followed into other namespaces
     let only = netns.filter(|_| arguments.no_follow);
     let rules = Rules::new(only, arguments.numeric, true);
-    let mut stream = Stream::new(arguments, resolver, rules, std::io::stdout().is_terminal());
+    let ids = ConnectionIds::new(arguments.json || arguments.verbose, ctnetlink);
+    let terminal = std::io::stdout().is_terminal();
+    let mut stream = Stream::new(arguments, resolver, rules, ids, terminal);
     for notice in notices {
         stream.notice(notice)?;
     }
-    eprintln!("nfscope: watching packets, {}; Ctrl-C ends", started.describe());
+    let told = match functions.functions.list.len() {
+        0 => String::new(),
+        count => format!(", {} functions", count - started.refused_functions()),
+    };
+    eprintln!("nfscope: watching packets, {}{told}; Ctrl-C ends", started.describe());
 
     let begin = Instant::now();
     let mut round = begin;
@@ -85,4 +100,19 @@ pub fn run(arguments: &TraceArguments) -> Result<(), Failure> {
     stream.settle()?;
     stream.finish()?;
     Ok(())
+}
+
+/// The functions that `--functions` asks for.
+fn functions(arguments: &TraceArguments, machine: &Machine) -> Result<FunctionSet, Failure> {
+    if arguments.functions.is_empty() {
+        return Ok(FunctionSet::default());
+    }
+    let set = FunctionSet::choose(&arguments.functions, &machine.btf)?;
+    if set.functions.list.is_empty() {
+        return Err(Failure::Usage(format!(
+            "--functions={}: no kernel function that takes a packet fits; try --functions='tcp_*'",
+            arguments.functions.join(",")
+        )));
+    }
+    Ok(set)
 }

@@ -3,6 +3,7 @@
 mod drop;
 mod drop_functions;
 mod hooks;
+mod owners;
 mod reason_names;
 mod reasons;
 mod rules;
@@ -11,6 +12,7 @@ mod trace;
 mod wall_clock;
 
 pub use drop::DropResolver;
+pub use owners::Owners;
 pub use reason_names::ReasonNames;
 pub use rules::{Answer, Rules};
-pub use trace::{TraceResolver, Unresolved};
+pub use trace::{ConnectionIds, TraceResolver, Unresolved};

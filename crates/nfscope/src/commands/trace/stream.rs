@@ -9,7 +9,7 @@ use nfscope_event::{Event, LossPlace, Lost, Notice, Trace};
 
 use crate::cli::TraceArguments;
 use crate::commands::selection;
-use crate::resolve::{Answer, Rules, TraceResolver, Unresolved};
+use crate::resolve::{Answer, ConnectionIds, Owners, Rules, TraceResolver, Unresolved};
 use crate::sinks::{Clock, Json, Sink, TextOptions, TraceSummary, TraceTree};
 
 /// Steps that wait for a rule's text at most; beyond, the oldest goes without.
@@ -26,6 +26,8 @@ const HOLD: Duration = Duration::from_secs(3);
 pub struct Stream {
     resolver: TraceResolver,
     rules: Rules,
+    ids: ConnectionIds,
+    owners: Owners,
     /// In order: a step behind one that waits waits too.
     waiting: VecDeque<Unresolved>,
     /// How many of them were asked for ahead.
@@ -43,7 +45,13 @@ pub struct Stream {
 
 impl Stream {
     /// Sinks as the command line says.
-    pub fn new(a: &TraceArguments, resolver: TraceResolver, rules: Rules, terminal: bool) -> Self {
+    pub fn new(
+        a: &TraceArguments,
+        resolver: TraceResolver,
+        rules: Rules,
+        ids: ConnectionIds,
+        terminal: bool,
+    ) -> Self {
         let own_netns = nfscope_ruleset::netns::Handle::current().ok().map(|h| h.inode());
         let out = BufWriter::new(io::stdout());
         let sink: Box<dyn Sink> = if a.json {
@@ -62,6 +70,8 @@ impl Stream {
         Self {
             resolver,
             rules,
+            ids,
+            owners: Owners::default(),
             waiting: VecDeque::new(),
             asked: 0,
             sinks: vec![sink, Box::new(closing)],
@@ -125,12 +135,12 @@ impl Stream {
 
     /// Shows what has become complete; `last`: everything, as it is.
     fn advance(&mut self, last: bool) -> io::Result<()> {
-        for text in self.rules.notices() {
+        for text in self.rules.notices().into_iter().chain(self.ids.notice()) {
             self.notice(text)?;
         }
         while let Some(mut step) = self.waiting.pop_front() {
             let now = last || self.waiting.len() >= MAX_WAITING || step.is_old();
-            if self.rules.complete_step(&mut step, now) == Answer::Pending {
+            if self.complete_step(&mut step, now) == Answer::Pending {
                 self.waiting.push_front(step);
                 // many rules are asked for at once, each once
                 let asked = self.waiting.iter().skip(self.asked).take(ASKED);
@@ -142,6 +152,18 @@ impl Stream {
             self.emit(&Event::Trace(step.trace))?;
         }
         Ok(())
+    }
+
+    /// Adds what is known to a step; to be asked again while [`Answer::Pending`].
+    fn complete_step(&mut self, step: &mut Unresolved, last: bool) -> Answer {
+        match self.rules.complete_step(step, last) {
+            Answer::Ready => {}
+            Answer::Pending => return Answer::Pending,
+        }
+        match self.ids.complete(step, last) {
+            Answer::Ready => self.owners.complete(step, last),
+            Answer::Pending => Answer::Pending,
+        }
     }
 
     /// Gives texts that are still being read their time, then shows the rest.

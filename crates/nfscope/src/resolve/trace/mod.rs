@@ -2,7 +2,9 @@
 
 mod connection;
 mod decisions;
+mod fates;
 mod headers;
+mod ids;
 mod rules;
 #[cfg(test)]
 mod tests;
@@ -10,45 +12,24 @@ mod tests;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use nfscope_collect::trace::{Entry, Fate, FateKind, Head, Miss, Record, TraceRecord};
+use nfscope_collect::trace::{Entry, Head, Miss, Passage, Record, TraceRecord};
 use nfscope_event::{
-    Backend, Cause, ChainRef, Cloned, Delivered, Device, Dropped, Ended, Enter, Family, KernelDrop,
-    Missing, Netns, NoMatch, RuleText, Sent, Step, Trace,
+    Backend, ChainRef, Device, Enter, Family, Missing, Netns, NoMatch, Packet, Passed, RuleText,
+    Step, Trace,
 };
 
 use super::drop::{packet, process};
 use super::{DropResolver, ReasonNames, hooks};
+use crate::functions::FunctionNames;
 use connection::{conntrack, mapped};
 use decisions::{Traversal, decide};
 use headers::Headers;
+pub use ids::ConnectionIds;
 
 /// A packet of which nothing was heard for so long is not remembered.
 const FORGET_NS: u64 = 300_000_000_000;
 /// So many packets are remembered before any is forgotten.
 const MANY: usize = 65_536;
-/// Functions that free packets for others: the place is their caller.
-const FREEING: [&str; 19] = [
-    "skb_release_head_state",
-    "skb_release_all",
-    "__kfree_skb",
-    "kfree_skb",
-    "kfree_skb_reason",
-    "sk_skb_reason_drop",
-    "consume_skb",
-    "__consume_stateless_skb",
-    "kfree_skb_partial",
-    "napi_consume_skb",
-    "__napi_kfree_skb",
-    "__kfree_skb_defer",
-    "skb_free_datagram",
-    "__skb_free_datagram_locked",
-    "skb_consume_udp",
-    "skb_attempt_defer_free",
-    "dev_kfree_skb_any_reason",
-    "__dev_kfree_skb_any",
-    "kfree_skb_list_reason",
-];
-
 /// What is known of a packet while it lives.
 #[derive(Debug, Clone)]
 struct Way {
@@ -81,6 +62,11 @@ pub struct Unresolved {
 }
 
 impl Unresolved {
+    /// When it happened.
+    pub fn monotonic_ns(&self) -> u64 {
+        self.monotonic_ns
+    }
+
     /// Whether its rule is told from one that replaced it.
     pub fn is_settled(&self) -> bool {
         nfscope_ruleset::monotonic_ns().saturating_sub(self.monotonic_ns) > SETTLED_NS
@@ -96,6 +82,7 @@ impl Unresolved {
 pub struct TraceResolver {
     drops: DropResolver,
     backend: Backend,
+    functions: FunctionNames,
     ways: HashMap<(u64, u64), Way>,
     last: u64,
 }
@@ -107,10 +94,16 @@ const SETTLED_NS: u64 = 20_000_000;
 const PATIENCE_NS: u64 = 20_000_000_000;
 
 impl TraceResolver {
-    /// `numeric`: print addresses instead of function names.
-    pub fn new(reasons: ReasonNames, backend: Backend, numeric: bool) -> Self {
+    /// `functions`: those whose calls are told. `numeric`: print addresses
+    /// instead of function names.
+    pub fn new(
+        reasons: ReasonNames,
+        backend: Backend,
+        functions: FunctionNames,
+        numeric: bool,
+    ) -> Self {
         let drops = DropResolver::new(reasons, backend, &[], numeric);
-        Self { drops, backend, ways: HashMap::new(), last: 0 }
+        Self { drops, backend, functions, ways: HashMap::new(), last: 0 }
     }
 
     /// Now, as a wall clock stamp.
@@ -147,6 +140,7 @@ impl TraceResolver {
             }
             Record::Fate(fate) => self.fate(&mut way, head, fate),
             Record::Mapping(connection) => Some(mapped(head.traversal, connection)),
+            Record::Function(passage) => Some(self.passed(&mut way, head, passage)),
             Record::Misses(misses) => {
                 steps.extend(self.misses(&mut way, head, misses));
                 None
@@ -250,6 +244,25 @@ impl TraceResolver {
         })))
     }
 
+    fn passed(&self, way: &mut Way, head: &Head, passage: &Passage) -> Step {
+        let found = self.functions.get(passage.address);
+        let first = passage.packet.as_deref();
+        if let Some(first) = first {
+            way.netns = first.netns;
+        }
+        Step::Function(Box::new(Passed {
+            function: match found {
+                Some((name, _)) => name.to_owned(),
+                None => format!("{:#x}", passage.address),
+            },
+            module: found.and_then(|(_, module)| module).map(str::to_owned),
+            offset_ns: head.monotonic_ns.saturating_sub(head.start),
+            traversal: Some(head.traversal).filter(|traversal| *traversal != 0),
+            packet: first.map(packet).map(with_length),
+            process: first.and_then(|first| process(first.process.as_ref())),
+        }))
+    }
+
     fn misses(&self, way: &mut Way, head: &Head, misses: &[Miss]) -> Vec<Unresolved> {
         let first = head.sequence;
         way.sequence = misses.iter().skip(1).fold(first, |n, _| n.saturating_add(1));
@@ -278,73 +291,22 @@ impl TraceResolver {
         };
         (first..).zip(misses).map(step).collect()
     }
+}
 
-    fn fate(&mut self, way: &mut Way, head: &Head, fate: &Fate) -> Option<Step> {
-        let process = process(fate.process.as_ref());
-        Some(match &fate.kind {
-            FateKind::Dropped { reason } => {
-                let cause = self.drops.kernel_cause(fate.location, *reason, None);
-                let kernel = match cause {
-                    Cause::Kernel(kernel) => kernel,
-                    // a kernel without reasons: not every free is a drop
-                    Cause::Freed(freed) if !way.dropped => {
-                        return Some(Step::Freed(Ended { function: freed.function, process }));
-                    }
-                    Cause::Freed(freed) => KernelDrop {
-                        reason: None,
-                        explanation: None,
-                        hint: None,
-                        function: freed.function,
-                        location: freed.location,
-                        hook_function: None,
-                    },
-                    Cause::NftRule(_) | Cause::NftPolicy(_) => return None,
-                };
-                Step::Dropped(Dropped { decided: way.dropped, kernel, process })
-            }
-            FateKind::Consumed | FateKind::Freed => {
-                let callers = if fate.location == 0 {
-                    fate.callers.as_slice()
-                } else {
-                    std::slice::from_ref(&fate.location)
-                };
-                let function = self.drops.freed_in(callers, &FREEING);
-                let ended = Ended { function, process };
-                match fate.kind {
-                    FateKind::Consumed => Step::Consumed(ended),
-                    _ => Step::Freed(ended),
-                }
-            }
-            FateKind::Cloned { skb, start } => {
-                let copy = self.new_way(Some(way), head);
-                let id = copy.id;
-                self.remember((*skb, *start), copy);
-                Step::Cloned(Cloned { copy: id })
-            }
-            FateKind::Sent { device: (index, name), netns } => {
-                way.netns = *netns;
-                let device = Device { index: *index, name: name.clone() };
-                Step::Sent(Sent { device })
-            }
-            FateKind::Delivered { netns, family } => {
-                way.netns = *netns;
-                Step::Delivered(Delivered { socket: socket(*family) })
-            }
-        })
+/// A packet on its way out has no length in its header yet: the kernel fills it
+/// in a function later (`__ip_local_out`, `__ip6_local_out`), from the skb's.
+fn with_length(mut packet: Packet) -> Packet {
+    const IPV6_HEADER: u32 = 40;
+    if let Some(ip) = &mut packet.ip {
+        let none = if ip.source.is_ipv4() { 0 } else { IPV6_HEADER };
+        if ip.length == none {
+            ip.length = packet.length;
+        }
     }
+    packet
 }
 
 /// Registers as they lie in memory.
 fn hexadecimal(registers: &[u32; 20]) -> String {
     registers.iter().flat_map(|r| r.to_ne_bytes()).map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// `AF_*` (`include/linux/socket.h`) by name.
-fn socket(family: u32) -> String {
-    match family {
-        2 => "inet".into(),
-        10 => "inet6".into(),
-        17 => "packet".into(),
-        other => other.to_string(),
-    }
 }

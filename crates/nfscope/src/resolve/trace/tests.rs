@@ -2,15 +2,16 @@
 
 use nfscope_collect::drop::{DropRecord, NftPart, Note};
 use nfscope_collect::trace::{
-    Decision, DecisionKind, Entry, Fate, FateKind, Head, Record, TraceRecord,
+    Decision, DecisionKind, Entry, Fate, FateKind, Head, Passage, Record, TraceRecord,
 };
 use nfscope_event::{Backend, Step, Verdict};
 
 use super::TraceResolver;
+use crate::functions::FunctionNames;
 use crate::resolve::ReasonNames;
 
 fn resolver() -> TraceResolver {
-    TraceResolver::new(ReasonNames::default(), Backend::TraceHook, true)
+    TraceResolver::new(ReasonNames::default(), Backend::TraceHook, FunctionNames::default(), true)
 }
 
 /// Records of one packet, numbered.
@@ -114,6 +115,22 @@ fn chains(steps: &[(u64, Step)]) -> Vec<(String, u32)> {
             _ => None,
         })
         .collect()
+}
+
+#[test]
+fn a_function_is_told_where_it_is_passed() {
+    let mut resolver = resolver();
+    let mut packet = Packet(0x10, 0);
+    let passage = || Record::Function(Passage { address: 0x1234, packet: None });
+    let records =
+        [packet.record(0, passage()), packet.enter(1, "input"), packet.record(1, passage())];
+    let steps = steps(&mut resolver, &records);
+    let [(1, Step::Function(first)), (1, Step::Enter(_)), (1, Step::Function(second))] = &steps[..]
+    else {
+        panic!("{steps:?}")
+    };
+    assert_eq!((first.function.as_str(), first.offset_ns, first.traversal), ("0x1234", 999, None));
+    assert_eq!((second.offset_ns, second.traversal), (2999, Some(1)));
 }
 
 #[test]

@@ -3,29 +3,33 @@
 use std::io::{self, Write};
 
 use nfscope_event::{
-    Cause, ChainRef, Device, Dropped, Ended, Enter, Mapped, Mapping, Netns, NoMatch, Process,
-    RuleText, Step, Trace, TracePolicy, TraceRule, Tuple, Verdict,
+    Cause, ChainRef, Device, Dropped, Ended, Enter, Mapped, Mapping, Mappings, Netns, NoMatch,
+    Passed, Process, RuleText, Step, Trace, TracePolicy, TraceRule, Tuple, Verdict,
 };
 
 use super::super::color::{Tone, paint};
 use super::super::text::TextOptions;
 use super::super::{cause_text, escape, packet_text};
+use super::{Told, socket};
 
 /// Spaces before the lines of a packet, and for each level below.
 const INDENT: usize = 2;
 
-/// Writes a step, indented. `netns`: where the packet was before.
+/// Writes a step, indented. `told`: what need not be told again. `stamped`: with
+/// the time, where it matters.
 pub(super) fn line<W: Write>(
     writer: &mut W,
     options: &TextOptions,
     trace: &Trace,
-    netns: &Netns,
+    told: &Told,
+    stamped: bool,
 ) -> io::Result<()> {
     let level = match &trace.step {
         Step::Rule(rule) => 2 + rule.depth as usize,
         Step::NoMatch(rule) => 2 + rule.depth as usize,
         Step::End(end) => 2 + end.depth as usize,
         Step::Policy(_) | Step::Mapped(_) => 2,
+        Step::Function(passed) if passed.traversal.is_some() => 2,
         _ => 1,
     };
     // an implicit end of the base chain is told by the policy that follows
@@ -33,16 +37,24 @@ pub(super) fn line<W: Write>(
         return Ok(());
     }
     write!(writer, "{:1$}", "", (level * INDENT).min(80))?;
+    if matches!(&trace.step, Step::Function(_)) && stamped {
+        let time = options.clock.time(trace.time_ns);
+        write!(writer, "{}  ", paint(options.color, Tone::Faint, time))?;
+    }
     let (tone, text) = describe(&trace.step);
     match tone {
         Some(tone) => write!(writer, "{}", paint(options.color, tone, text))?,
         None => write!(writer, "{text}")?,
     }
-    if trace.netns.inode != netns.inode {
+    if trace.netns.inode != told.netns.inode {
         let name = packet_text::netns(&trace.netns, options.own_netns);
         write!(writer, "  {}", if name.is_empty() { "this netns" } else { &name })?;
     }
     writeln!(writer)?;
+    let nat = mappings_after(trace, told.nat);
+    if matches!(&trace.step, Step::Enter(_)) && nat != told.nat {
+        writeln!(writer, "{:1$}nat: {2}", "", (level + 1) * INDENT, mappings(nat))?;
+    }
     if options.verbose {
         verbose(writer, options, trace, level + 1)?;
     }
@@ -52,6 +64,20 @@ pub(super) fn line<W: Write>(
 /// The namespace a packet is in behind a step.
 pub(super) fn netns_after(step: &Trace, before: Netns) -> Netns {
     if step.netns.inode == 0 { before } else { step.netns.clone() }
+}
+
+/// How NAT maps the packet, as told behind a step.
+pub(super) fn mappings_after(step: &Trace, before: Mappings) -> Mappings {
+    match &step.step {
+        Step::Enter(enter) => match &enter.conntrack {
+            Some(c) if c.source_nat.is_some() || c.destination_nat.is_some() => {
+                (c.source_nat, c.destination_nat)
+            }
+            _ => before,
+        },
+        Step::Mapped(mapped) => (mapped.source, mapped.destination),
+        _ => before,
+    }
 }
 
 /// A step in words, without indentation; all of it harmless to a terminal.
@@ -66,11 +92,10 @@ pub(in super::super) fn describe(step: &Step) -> (Option<Tone>, String) {
         Step::Policy(policy) => {
             (matches!(policy.verdict, Verdict::Drop).then_some(Tone::Verdict), decided(policy))
         }
-        Step::Mapped(mapped) => (None, mappings(mapped)),
+        Step::Mapped(step) => (None, mapped(step)),
+        Step::Function(passed) => (None, function(passed)),
         Step::Sent(sent) => (None, format!("sent on {}", device(&sent.device))),
-        Step::Delivered(delivered) => {
-            (None, format!("handed to a socket ({})", escape(&delivered.socket)))
-        }
+        Step::Delivered(delivered) => (None, socket::describe(&delivered.socket)),
         Step::Cloned(cloned) => (None, format!("copied: packet {}", cloned.copy)),
         Step::Dropped(dropped) => (Some(Tone::Verdict), gone(dropped)),
         Step::Consumed(ended) => (None, freed("consumed", ended)),
@@ -107,14 +132,27 @@ fn entered(enter: &Enter) -> String {
     text
 }
 
+/// `    +12.3 us  ip_rcv`, the time since the packet was first seen
+fn function(passed: &Passed) -> String {
+    let offset = format!("+{}.{}", passed.offset_ns / 1000, passed.offset_ns % 1000 / 100);
+    let module = passed.module.as_deref().map(|m| format!(" [{}]", escape(m))).unwrap_or_default();
+    format!("{offset:>9} us  {}{module}", escape(&passed.function))
+}
+
 /// `mapped: destination 10.0.0.2.80 -> 10.1.0.5.8080`
-fn mappings(mapped: &Mapped) -> String {
-    let one = |what: &str, mapping: &Option<Mapping>| {
+fn mapped(mapped: &Mapped) -> String {
+    match (mapped.source, mapped.destination) {
+        (None, None) => "mapped to itself".into(),
+        both => format!("mapped: {}", mappings(both)),
+    }
+}
+
+fn mappings((source, destination): Mappings) -> String {
+    let one = |what: &str, mapping: Option<Mapping>| {
         mapping.map(|m| format!("{what} {}.{} -> {}.{}", m.from, m.from_port, m.to, m.to_port))
     };
-    let both = [one("source", &mapped.source), one("destination", &mapped.destination)];
-    let both: Vec<String> = both.into_iter().flatten().collect();
-    if both.is_empty() { "mapped to itself".into() } else { format!("mapped: {}", both.join(", ")) }
+    let both = [one("source", source), one("destination", destination)];
+    both.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 fn tuple(tuple: &Tuple) -> String {
@@ -222,7 +260,8 @@ fn verbose<W: Write>(
             fact("packet", packet_text::Headers(&enter.packet).to_string())?;
             let (skb, length, mark) = (enter.packet.skb, enter.packet.length, enter.packet.mark);
             if let Some(conntrack) = &enter.conntrack {
-                let mut text = format!("mark {:#x}, zone {}", conntrack.mark, conntrack.zone);
+                let id = conntrack.id.map_or("id unknown".to_owned(), |id| format!("id {id}"));
+                let mut text = format!("{id}, mark {:#x}, zone {}", conntrack.mark, conntrack.zone);
                 for (name, t) in [("original", &conntrack.original), ("reply", &conntrack.reply)] {
                     if let Some(t) = t {
                         text += &format!(", {name} {}", tuple(t));

@@ -6,10 +6,11 @@
 //!   input  ip filter input, priority 0  eth0 in
 //!     rule 7: tcp dport 10000 jump ports
 //!       rule 9: ip saddr 10.0.0.1 accept -> accept (4.2 us)
-//!   handed to a socket (inet)
+//!   handed to a socket: tcp 10.0.0.2.10000 of nc (pid 7)
 //! ```
 
 mod lines;
+mod socket;
 mod summary;
 #[cfg(test)]
 mod tests;
@@ -20,13 +21,13 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
-use nfscope_event::{Event, Netns, Step, Trace};
+use nfscope_event::{Event, Mappings, Netns, Step, Trace};
 
 use super::color::{Tone, paint};
 use super::text::{TextOptions, loss};
 use super::{Sink, escape, packet_text};
 pub(super) use lines::describe;
-use lines::{line, netns_after};
+use lines::{line, mappings_after, netns_after};
 
 /// So many steps of one packet are kept; one that goes on longer is printed
 /// in pieces.
@@ -46,7 +47,14 @@ pub struct TraceTree<W> {
     /// Steps in all of them.
     kept: usize,
     /// Packets that were printed before their end.
-    printed: BTreeMap<u64, Netns>,
+    printed: BTreeMap<u64, Told>,
+}
+
+/// What was told of a packet, and is told again only where it changes.
+#[derive(Debug, Clone)]
+struct Told {
+    netns: Netns,
+    nat: Mappings,
 }
 
 /// A tree that is not printed yet.
@@ -69,17 +77,17 @@ impl<W: Write> TraceTree<W> {
     fn tree(&mut self, steps: &[Trace], ended: bool) -> io::Result<()> {
         let Some(first) = steps.first() else { return Ok(()) };
         let id = first.packet_id;
-        let mut netns = match self.printed.remove(&id) {
+        let mut told = match self.printed.remove(&id) {
             None => {
                 self.heading(first)?;
-                first.netns.clone()
+                Told { netns: first.netns.clone(), nat: (None, None) }
             }
-            Some(netns) if self.linger.is_zero() => netns,
-            Some(netns) => {
+            Some(told) if self.linger.is_zero() => told,
+            Some(told) => {
                 let time = self.options.clock.time(first.time_ns);
                 let time = paint(self.options.color, Tone::Faint, time);
                 writeln!(self.writer, "{time}  packet {id} goes on")?;
-                netns
+                told
             }
         };
         for step in steps {
@@ -87,11 +95,12 @@ impl<W: Write> TraceTree<W> {
                 let time = self.options.clock.time(step.time_ns);
                 write!(self.writer, "{}  {id}", paint(self.options.color, Tone::Faint, time))?;
             }
-            line(&mut self.writer, &self.options, step, &netns)?;
-            netns = netns_after(step, netns);
+            line(&mut self.writer, &self.options, step, &told, !self.linger.is_zero())?;
+            told =
+                Told { netns: netns_after(step, told.netns), nat: mappings_after(step, told.nat) };
         }
         if !ended {
-            self.printed.insert(id, netns);
+            self.printed.insert(id, told);
             if self.printed.len() > MOST_PRINTED {
                 self.printed.pop_first();
             }
@@ -111,8 +120,13 @@ impl<W: Write> TraceTree<W> {
         if let Some(parent) = first.parent {
             write!(self.writer, "  copy of packet {parent}")?;
         }
-        if let Step::Enter(enter) = &first.step {
-            write!(self.writer, "  {}", packet_text::Headers(&enter.packet))?;
+        let packet = match &first.step {
+            Step::Enter(enter) => Some(&enter.packet),
+            Step::Function(passed) => passed.packet.as_ref(),
+            _ => None,
+        };
+        if let Some(packet) = packet {
+            write!(self.writer, "  {}", packet_text::Headers(packet))?;
         }
         writeln!(self.writer)
     }

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use nfscope_event::{
-    Backend, ChainRef, Cloned, Device, Dropped, Ended, Enter, Event, Family, KernelDrop, Missing,
-    Netns, Process, RuleText, Sent, Step, Trace, TracePolicy, TraceRule, Verdict,
+    Backend, ChainRef, Cloned, Conntrack, Device, Dropped, Ended, Enter, Event, Family, KernelDrop,
+    Mapping, Missing, Netns, Passed, Process, RuleText, Sent, Step, Trace, TracePolicy, TraceRule,
+    Verdict,
 };
 
 use super::super::escape::is_harmful;
@@ -166,6 +167,67 @@ fn a_packet_that_goes_on_says_so() {
 }
 
 #[test]
+fn a_mapping_is_told_once() {
+    let mapping = Mapping {
+        from: [10, 0, 0, 254].into(),
+        from_port: 80,
+        to: [10, 0, 0, 2].into(),
+        to_port: 8080,
+    };
+    let conntrack = Conntrack {
+        state: "established".into(),
+        is_reply: false,
+        id: None,
+        address: None,
+        zone: 0,
+        mark: 0,
+        source_nat: None,
+        destination_nat: Some(mapping),
+        original: None,
+        reply: None,
+    };
+    let Step::Enter(mut entered) = enter() else { panic!() };
+    entered.conntrack = Some(conntrack);
+    let entered = || trace(1, Step::Enter(entered.clone()));
+    insta::assert_snapshot!(text(HOUR, &[entered(), entered()]), @r"
+    22:13:20.104211  packet 1  netns blue  IP 10.0.0.1.43210 > 10.0.0.2.10000: tcp [S] seq 123 len 60
+      input  ip filter input, priority 0  eth0 in  ct established
+        nat: destination 10.0.0.254.80 -> 10.0.0.2.8080
+      input  ip filter input, priority 0  eth0 in  ct established
+      -- not ended yet
+    ");
+}
+
+#[test]
+fn functions_stand_between_the_hooks() {
+    let passed = |name: &str, module: Option<&str>, offset_ns, traversal| Passed {
+        function: name.into(),
+        module: module.map(str::to_owned),
+        offset_ns,
+        traversal,
+        packet: None,
+        process: None,
+    };
+    let first = Passed {
+        packet: Some(samples::drop_of(samples::rule()).packet),
+        ..passed("ip_rcv", None, 0, None)
+    };
+    let events = [first, passed("nft_do_chain_ipv4", Some("nf_tables"), 12_345, Some(1))]
+        .map(|passed| trace(1, Step::Function(Box::new(passed))));
+    insta::assert_snapshot!(text(HOUR, &events), @r"
+    22:13:20.104211  packet 1  netns blue  IP 10.0.0.1.43210 > 10.0.0.2.10000: tcp [S] seq 123 len 60
+      22:13:20.104211       +0.0 us  ip_rcv
+        22:13:20.104211      +12.3 us  nft_do_chain_ipv4 [nf_tables]
+      -- not ended yet
+    ");
+    insta::assert_snapshot!(text(Duration::ZERO, &events), @r"
+    22:13:20.104211  packet 1  netns blue  IP 10.0.0.1.43210 > 10.0.0.2.10000: tcp [S] seq 123 len 60
+    22:13:20.104211  1       +0.0 us  ip_rcv
+    22:13:20.104211  1        +12.3 us  nft_do_chain_ipv4 [nf_tables]
+    ");
+}
+
+#[test]
 fn nothing_harmful_reaches_a_terminal() {
     let nasty = "\x1b[31m\u{202e}\nx";
     let mut nasty_rule = rule(0, nasty, Verdict::Jump);
@@ -177,6 +239,17 @@ fn nothing_harmful_reaches_a_terminal() {
         trace(1, Step::Rule(Box::new(nasty_rule))),
         trace(1, Step::Sent(Sent { device: Device { index: 3, name: nasty.into() } })),
         trace(1, Step::Freed(Ended { function: Some(nasty.into()), process })),
+        trace(
+            1,
+            Step::Function(Box::new(Passed {
+                function: nasty.into(),
+                module: Some(nasty.into()),
+                offset_ns: 0,
+                traversal: None,
+                packet: None,
+                process: None,
+            })),
+        ),
     ];
     for linger in [HOUR, Duration::ZERO] {
         let text = text(linger, &events);

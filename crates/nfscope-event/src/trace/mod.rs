@@ -1,8 +1,12 @@
 //! The events of `nfscope trace`.
 
+mod fates;
+
 use serde::{Deserialize, Serialize};
 
-use crate::{Backend, ChainRef, Conntrack, Device, KernelDrop, Mapping, Netns, Packet, Process};
+pub use fates::{Cloned, Delivered, Dropped, Ended, Missing, Passed, Sent, Socket};
+
+use crate::{Backend, ChainRef, Conntrack, Device, Mapping, Netns, Packet, Process};
 
 /// One step on a packet's way.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -46,6 +50,8 @@ pub enum Step {
     Policy(TracePolicy),
     /// The rule before it mapped the connection's addresses (NAT).
     Mapped(Box<Mapped>),
+    /// A kernel function is called with the packet.
+    Function(Box<Passed>),
     /// Handed to a device's driver.
     Sent(Sent),
     /// Handed to a socket.
@@ -298,56 +304,4 @@ pub struct Mapped {
     /// How the destination is mapped, if it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub destination: Option<Mapping>,
-}
-
-/// Handed to a device's driver.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Sent {
-    /// The device.
-    pub device: Device,
-}
-
-/// Handed to a socket.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Delivered {
-    /// The socket's address family: `inet`, `inet6`, `packet`, or a number.
-    pub socket: String,
-}
-
-/// Copied.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Cloned {
-    /// Number of the copy.
-    pub copy: u64,
-}
-
-/// Dropped.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Dropped {
-    /// The last decision of nftables was to drop it.
-    pub decided: bool,
-    /// The kernel's reason and place.
-    #[serde(flatten)]
-    pub kernel: KernelDrop,
-    /// The process in whose context it was dropped; none in softirq.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub process: Option<Process>,
-}
-
-/// Freed, otherwise than by a drop.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Ended {
-    /// The function that freed it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub function: Option<String>,
-    /// The process in whose context it was freed; none in softirq.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub process: Option<Process>,
-}
-
-/// Steps were lost.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Missing {
-    /// How many.
-    pub count: u32,
 }
