@@ -52,25 +52,28 @@ end() {
     exec {from}<&-
 }
 
+# nfscope_begin COMMAND ARGUMENTS…
 nfscope_begin() {
-    begin err 'nfscope: watching' nfscope drops --json "$@"
+    local command=$1
+    shift
+    begin err 'nfscope: watching' nfscope "$command" --json "$@"
 }
 
 why() {
     tail -n 1 "$1" | cut -c 1-100
 }
 
-# with_nfscope KEY ARGUMENTS…
+# with_nfscope KEY COUNT COMMAND ARGUMENTS…
 with_nfscope() {
-    local key=$1
-    shift
+    local key=$1 count=$2
+    shift 2
     nfscope_begin "$@" || {
         say "$key" - "$(why /tmp/begin.err)"
         return
     }
     # Hook functions are looked for behind the start.
     sleep 4
-    per_packet "$key"
+    per_packet "$key" "$count"
     end
 }
 
@@ -116,8 +119,8 @@ accepted() {
     with_empty accept.fentry fentry.bpf.o
     with_empty accept.kprobe kprobe.bpf.o
     local backend
-    for backend in points trace-hook tracepoint; do
-        with_nfscope "accept.$backend" --backend $backend
+    for backend in frame points trace-hook tracepoint; do
+        with_nfscope "accept.$backend" $COUNT drops --backend $backend
     done
 }
 
@@ -125,9 +128,28 @@ dropped() {
     rules 50 drop | nft -f -
     per_packet drop
     local backend
-    for backend in points trace-hook tracepoint; do
-        with_nfscope "drop.$backend.reject" --backend $backend udp port 1
-        with_nfscope "drop.$backend.take" --backend $backend udp port $PORT
+    for backend in frame points trace-hook tracepoint; do
+        with_nfscope "drop.$backend.reject" $COUNT drops --backend $backend udp port 1
+        with_nfscope "drop.$backend.take" $COUNT drops --backend $backend udp port $PORT
+    done
+}
+
+# Each packet passes 50 rules that do not match; then, for what a further
+# matching rule costs, 50 that count it.
+traced() {
+    local backend
+    rules 50 accept | nft -f -
+    per_packet trace
+    for backend in points trace-hook; do
+        with_nfscope "trace.$backend.reject" $COUNT trace --backend $backend udp port 1
+        with_nfscope "trace.$backend.take" $FEW trace --backend $backend udp port $PORT
+    done
+    with_nfscope trace.all $FEW trace --all udp port $PORT
+    with_nfscope trace.why $FEW trace --why udp port $PORT
+    rules 50 accept | sed "s/udp dport [0-9]* drop/udp dport $PORT counter/" | nft -f -
+    per_packet matching
+    for backend in points trace-hook; do
+        with_nfscope "matching.$backend" $FEW trace --backend $backend udp port $PORT
     done
 }
 
@@ -173,7 +195,7 @@ start() {
         sleep 2
         best=
         for run in 1 2 3; do
-            nfscope_begin || {
+            nfscope_begin drops || {
                 say "start.$rules" - "$(why /tmp/begin.err)"
                 return
             }

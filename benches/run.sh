@@ -6,7 +6,7 @@
 set -euo pipefail
 here=$(dirname "$(realpath "$0")")
 jobs=2
-parts='accepted dropped others start'
+parts='accepted dropped traced others start'
 while [ $# -gt 0 ]; do
     case $1 in
     --lab) lab=$2 ;;

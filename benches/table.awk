@@ -102,13 +102,14 @@ function check(k, what, measured, limit, unit) {
 
 # The backend that nfscope takes by itself, as its options call it.
 function automatic(k) {
+    if (reason[k, "backend"] ~ /frame/ || value[k, "backend"] ~ /frame/) return "frame"
     if (reason[k, "backend"] ~ /points/ || value[k, "backend"] ~ /points/) return "points"
     if (reason[k, "backend"] ~ /trace hook/) return "trace-hook"
     return "tracepoint"
 }
 
 END {
-    split("points trace-hook tracepoint", backends, " ")
+    split("frame points trace-hook tracepoint", backends, " ")
     print "Instructions that the guest executes for each packet, sent and received over"
     print "loopback. +N: added to the same loop with nothing attached, in the packet's own"
     print "path; \"beside it\": in other processes (nfscope reading, writing JSON Lines)."
@@ -140,6 +141,22 @@ END {
     }
     show_notes()
 
+    heading("Traced")
+    plain("51 rules, the last accepts", "trace")
+    for (b = 2; b <= 3; b++) {
+        added("nfscope trace, " backends[b] ", filter rejects", "trace." backends[b] ".reject", "trace")
+        added("nfscope trace, " backends[b] ", filter takes", "trace." backends[b] ".take", "trace")
+        beside("beside it", "trace." backends[b] ".take")
+    }
+    added("nfscope trace --all", "trace.all", "trace")
+    beside("beside it", "trace.all")
+    added("nfscope trace --why", "trace.why", "trace")
+    beside("beside it", "trace.why")
+    plain("51 rules, all match", "matching")
+    for (b = 2; b <= 3; b++)
+        added("nfscope trace, " backends[b], "matching." backends[b], "matching")
+    show_notes()
+
     heading("Start until it watches, in seconds")
     seconds("nfscope drops, 100 rules", "start.100")
     seconds("nfscope drops, 20,000 rules", "start.20000")
@@ -167,6 +184,23 @@ END {
         if (known(k, "drop." b ".take"))
             check(k, "dropped, filter takes (" b ")", value[k, "drop." b ".take"] - value[k, "drop"],
                 1500, "instructions")
+        if (known(k, "trace.points.reject"))
+            check(k, "traced, filter rejects", value[k, "trace.points.reject"] - value[k, "trace"],
+                1000, "instructions")
+        if (known(k, "trace.points.take")) {
+            taken = value[k, "trace.points.take"] - value[k, "trace"]
+            check(k, "traced, filter takes", taken, 3000, "instructions")
+            if (known(k, "matching.points"))
+                check(k, "traced, a further rule that matches",
+                    (value[k, "matching.points"] - value[k, "matching"] - taken) / 50, 600,
+                    "instructions")
+            if (known(k, "trace.all"))
+                check(k, "traced, --all, a rule that does not match",
+                    (value[k, "trace.all"] - value[k, "trace"] - taken) / 50, 900, "instructions")
+            if (known(k, "trace.why"))
+                check(k, "traced, --why, a rule that does not match",
+                    (value[k, "trace.why"] - value[k, "trace"] - taken) / 50, 900, "instructions")
+        }
         if (known(k, "start.100"))
             check(k, "start with 100 rules", value[k, "start.100"] / 1e9, 0.3, "s")
         if (known(k, "start.20000"))

@@ -135,8 +135,10 @@ impl Start<'_> {
             (Attachment::Fentry, "by fentry"),
             (Attachment::ModuleKprobe, "by fentry and kprobe"),
             (Attachment::Kprobe, "by kprobe"),
+            (Attachment::KprobeAndEvent, "by kprobe and trace event"),
         ] {
-            if interruptible && by != Attachment::Kprobe {
+            let by_entry = matches!(by, Attachment::Fentry | Attachment::ModuleKprobe);
+            if interruptible && by_entry {
                 continue;
             }
             match run(by) {

@@ -57,5 +57,11 @@ send client segment 10.0.0.2:10000 --flags S --count 4 --port 9000
 nfscope_stop
 expect_drops 3 backend=frame cause.handle="$wanted" packet.transport.source=7000
 expect_drops 4 backend=frame cause.handle="$wanted" packet.transport.source=9000
-expect_text "moves nft_do_chain's stack frame: it was found again"
-expect_events lost 1 place=attribution count=1
+# Trace events are run from one place, however many: there nothing moves.
+if grep -q '"type":"lost"' "$EVENTS"; then
+    expect_text "moves nft_do_chain's stack frame: it was found again"
+    expect_events lost 1 place=attribution count=1
+    expect_drops 1 cause.kind=kernel packet.transport.source=8000
+else
+    expect_drops 1 backend=frame cause.handle="$wanted" packet.transport.source=8000
+fi

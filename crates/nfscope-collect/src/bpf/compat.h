@@ -90,6 +90,11 @@ static __always_inline u32 load_u32(u64 address)
 	return load_u64(address);
 }
 
+/* A number or pointer in a struct of which only the address is known. */
+#define LOAD(type, address, field)                                                       \
+	((typeof(((type *)0)->field))load_u64((u64)(address) +                            \
+					      bpf_core_field_offset(type, field)))
+
 /*
  * The same packet as a pointer that the verifier does not trust, for members
  * that are pointers. Behind a trusted one it looks for types that would make

@@ -33,26 +33,37 @@ static __always_inline bool conntrack_known(void)
 	return bpf_core_field_exists(ct->tuplehash) && bpf_core_field_exists(ct->status);
 }
 
+static __always_inline void load_tuple(u8 *to, u64 from)
+{
+#if TYPED_CASTS
+#pragma unroll
+	for (int i = 0; i < TUPLE_BYTES; i += 8)
+		*(u64 *)(to + i) = load_u64(from + i);
+#else
+	bpf_probe_read_kernel(to, TUPLE_BYTES, (void *)from);
+#endif
+}
+
 /* `word`: skb->_nfct */
 static __always_inline void conntrack_part(struct part_conntrack *p, u64 word)
 {
 	struct nf_conn *ct = (void *)(word & ~NFCT_INFOMASK);
-	struct nf_conntrack_tuple_hash *hash;
+	u64 tuple;
 
 	p->address = (u64)ct;
 	p->status = p->mark = p->zone = p->unused = 0;
 	p->info = word ? word & NFCT_INFOMASK : CT_NONE;
 	if (!ct || !conntrack_known())
 		return;
-	p->status = BPF_CORE_READ(ct, status);
+	p->status = LOAD(struct nf_conn, ct, status);
 	if (bpf_core_field_exists(ct->mark))
-		p->mark = BPF_CORE_READ(ct, mark);
+		p->mark = LOAD(struct nf_conn, ct, mark);
 	if (bpf_core_field_exists(ct->zone))
-		p->zone = BPF_CORE_READ(ct, zone.id);
-	hash = (void *)ct + bpf_core_field_offset(struct nf_conn, tuplehash);
-	bpf_core_read(p->original, TUPLE_BYTES, &hash->tuple);
-	hash = (void *)hash + bpf_core_type_size(struct nf_conntrack_tuple_hash);
-	bpf_core_read(p->reply, TUPLE_BYTES, &hash->tuple);
+		p->zone = LOAD(struct nf_conn, ct, zone.id);
+	tuple = (u64)ct + bpf_core_field_offset(struct nf_conn, tuplehash) +
+		bpf_core_field_offset(struct nf_conntrack_tuple_hash, tuple);
+	load_tuple(p->original, tuple);
+	load_tuple(p->reply, tuple + bpf_core_type_size(struct nf_conntrack_tuple_hash));
 }
 
 #endif

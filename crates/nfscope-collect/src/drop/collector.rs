@@ -11,7 +11,7 @@ use nfscope_kernel::btf::Btf;
 
 use super::frame::{FrameLayout, Seen};
 use super::preempt::Observer;
-use super::{Config, DropRecord, NftOffsets, Note};
+use super::{Config, DropRecord, Note};
 use crate::nft::{Probe, Scratch, SelfTest, Setup};
 use crate::object::Compiled;
 use crate::{CollectError, kernel_ids, object, raw};
@@ -27,8 +27,6 @@ const TRACE_EVENT: &str = "on_kfree_skb_event";
 /// Records that one call hands out: with more the caller would not come to
 /// look at its signals while packets keep coming.
 const AT_ONCE: usize = 8_192;
-/// How long the self-test's records may take.
-const TRIAL_PATIENCE: Duration = Duration::from_secs(2);
 
 /// What the user wants to see.
 #[derive(Debug, Clone)]
@@ -93,17 +91,17 @@ pub struct DropCollector {
     links: Vec<Link>,
     late: Vec<Probe>,
     ring: RingBuffer<'static>,
-    queue: Rc<RefCell<Vec<DropRecord>>>,
+    pub(super) queue: Rc<RefCell<Vec<DropRecord>>>,
     /// The stack of the trial's packets.
-    seen: Rc<RefCell<Vec<Seen>>>,
-    object: Object,
-    frame: FrameLayout,
-    scratch_netns: u32,
-    backend: Backend,
+    pub(super) seen: Rc<RefCell<Vec<Seen>>>,
+    pub(super) object: Object,
+    pub(super) frame: FrameLayout,
+    pub(super) scratch_netns: u32,
+    pub(super) backend: Backend,
     /// Where the trial's packets were freed.
-    sites: Vec<u64>,
+    pub(super) sites: Vec<u64>,
     /// The trial showed that other tasks can interrupt the tracepoint's program.
-    preemptible: bool,
+    pub(super) preemptible: bool,
 }
 
 impl DropCollector {
@@ -240,7 +238,7 @@ impl DropCollector {
         Ok(records)
     }
 
-    fn drain(&mut self, timeout: Duration) -> Result<Vec<DropRecord>, CollectError> {
+    pub(super) fn drain(&mut self, timeout: Duration) -> Result<Vec<DropRecord>, CollectError> {
         use libbpf_rs::ErrorKind::{Interrupted, WouldBlock};
         match self.ring.poll(timeout) {
             Ok(()) => {}
@@ -274,93 +272,6 @@ impl DropCollector {
     /// Runs that the kernel skipped because the program was already running.
     pub fn skipped(&self) -> u64 {
         self.object.progs().map(|p| raw::recursion_misses(&p)).sum()
-    }
-
-    /// Finds `nft_do_chain`'s frame on both ways to the program, and tries it
-    /// on the one; the other is for the trial that follows.
-    fn find_frame(
-        &mut self,
-        trial: Option<(&Scratch, &SelfTest)>,
-        observer: Option<&Observer>,
-        nft: &NftOffsets,
-    ) -> Result<(), CollectError> {
-        let refuse = |reason| CollectError::Backend { backend: "frame", reason };
-        let ((scratch, test), observer) =
-            trial.zip(observer).ok_or_else(|| refuse("there can be no trial".into()))?;
-        self.set_frame(self.frame, true)?;
-        let straight = self.see((scratch, test))?;
-        let _second = observer.attach()?;
-        let looped = self.see((scratch, test))?;
-        let layout = FrameLayout::find(&[straight, looped], &test.trials(), nft).map_err(refuse)?;
-        self.set_frame(layout, false)?;
-        self.try_out((scratch, test))
-    }
-
-    fn set_frame(&mut self, layout: FrameLayout, show: bool) -> Result<(), CollectError> {
-        self.frame = layout;
-        object::set_value(&self.object, ".data.frame", &layout.bytes(show))
-    }
-
-    /// Finds `nft_do_chain`'s frame anew: other programs on the tracepoint have
-    /// come or gone. `scratch`: the namespace that this was started with.
-    pub fn find_frame_again(
-        &mut self,
-        scratch: &Scratch,
-        setup: &Setup,
-        btf: &Btf,
-    ) -> Result<(), CollectError> {
-        let test = SelfTest::prepare(scratch)?;
-        let observer = Observer::load(btf)?;
-        let found = self.find_frame(Some((scratch, &test)), Some(&observer), &setup.nft);
-        test.remove();
-        if found.is_err() {
-            self.set_frame(self.frame, false)?;
-        }
-        found
-    }
-
-    /// The stacks of the trial's packets.
-    fn see(&mut self, trial: (&Scratch, &SelfTest)) -> Result<Vec<Seen>, CollectError> {
-        self.send(trial)?;
-        Ok(self.seen.take())
-    }
-
-    /// Sends the trial's packets and returns what was recorded of them.
-    fn send(
-        &mut self,
-        (scratch, test): (&Scratch, &SelfTest),
-    ) -> Result<Vec<DropRecord>, CollectError> {
-        SelfTest::send(scratch)?;
-        let wanted = test.trials().len();
-        let mut records: Vec<DropRecord> = Vec::new();
-        let mut others = Vec::new();
-        let deadline = std::time::Instant::now() + TRIAL_PATIENCE;
-        while records.len() < wanted && std::time::Instant::now() < deadline {
-            let (ours, rest): (Vec<_>, Vec<_>) = self
-                .drain(Duration::from_millis(20))?
-                .into_iter()
-                .partition(|r| r.netns == self.scratch_netns);
-            records.extend(ours);
-            others.extend(rest);
-        }
-        self.queue.borrow_mut().splice(0..0, others);
-        Ok(records)
-    }
-
-    fn try_out(&mut self, (scratch, test): (&Scratch, &SelfTest)) -> Result<(), CollectError> {
-        let backend = self.backend.as_str();
-        let records = self.send((scratch, test))?;
-        self.preemptible = records.iter().any(|r| r.preemptible);
-        self.sites = records.iter().filter(|r| r.nft.is_some()).map(|r| r.location).collect();
-        let verdict = match self.backend {
-            // it names no rules; only how it runs was to be seen
-            Backend::Tracepoint => Ok(()),
-            _ => test.judge(&records),
-        };
-        verdict.map_err(|why| CollectError::Backend {
-            backend,
-            reason: format!("the self-test failed: {why}"),
-        })
     }
 }
 

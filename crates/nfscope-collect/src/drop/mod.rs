@@ -5,6 +5,7 @@ mod config;
 mod frame;
 mod preempt;
 mod record;
+mod trial;
 
 pub use collector::{DropCollector, DropOptions, Losses};
 pub use config::{Config, NftOffsets, TraceArguments};

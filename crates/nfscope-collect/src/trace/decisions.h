@@ -102,8 +102,7 @@ static __always_inline void rule_decided(u64 skb, struct tracked *t, u64 rule, u
 		v->target[0] = 0;
 		if (code == NFT_JUMP || code == NFT_GOTO) {
 			chain = load_u64(regs + cfg.nft.verdict_chain);
-			bpf_probe_read_kernel_str(v->target, NAME_SIZE,
-						  (void *)load_u64(chain + cfg.nft.chain_name));
+			load_name(v->target, load_u64(chain + cfg.nft.chain_name));
 		}
 		bpf_probe_read_kernel(v->data, sizeof(v->data), (void *)regs);
 		send(v);

@@ -94,9 +94,8 @@ static __always_inline void transmitted(u64 skb, struct net_device *dev)
 
 	if (!f)
 		return;
-	f->ifindex = BPF_CORE_READ(dev, ifindex);
-	f->netns = BPF_CORE_READ(dev, nd_net.net, ns.inum);
-	BPF_CORE_READ_STR_INTO(&f->device, dev, name);
+	f->ifindex = device_name((u64)dev, f->device);
+	f->netns = LOAD(struct net, LOAD(struct net_device, dev, nd_net.net), ns.inum);
 	send(f);
 }
 
@@ -119,7 +118,7 @@ static __always_inline void delivered(struct sock *sk, u64 skb)
 		return;
 	/* the receiving process is another than the one that is interrupted */
 	d->fate.in_process = 0;
-	d->fate.netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
+	d->fate.netns = LOAD(struct net, LOAD(struct sock, sk, __sk_common.skc_net.net), ns.inum);
 	socket_part(&d->socket, sk);
 	send(d);
 }
@@ -169,7 +168,7 @@ int on_transmit_event(struct trace_event_raw_net_dev_start_xmit *event)
 	struct sk_buff *skb = (void *)event->skbaddr;
 
 	if (lost.active)
-		transmitted((u64)skb, BPF_CORE_READ(skb, dev));
+		transmitted((u64)skb, LOAD(struct sk_buff, skb, dev));
 	return 0;
 }
 

@@ -44,8 +44,10 @@ pub enum Attachment {
     Fentry,
     /// In nf_tables by kprobe: for kernels without type information of modules.
     ModuleKprobe,
-    /// All by kprobes and trace events, which no other task interrupts.
+    /// All functions by kprobe, which no other task interrupts.
     Kprobe,
+    /// Tracepoints by their trace events, too, since about 7.0.
+    KprobeAndEvent,
 }
 
 /// A kprobe: program, function, byte offset.
@@ -148,12 +150,15 @@ impl TraceSetup {
         let copies = COPIES.iter().filter(|(function, _)| has_function(function));
         let mut traced: Vec<_> = copies.map(|(_, program)| *program).collect();
         let mut probed = Vec::new();
-        if by == Attachment::Kprobe {
-            probed.extend(TRACE_EVENTS);
-            probed.extend(there.map(|(_, _, kprobe)| *kprobe));
-        } else {
-            traced.extend(TRACEPOINTS);
-            traced.extend(there.map(|(_, entry, _)| *entry));
+        match by {
+            Attachment::KprobeAndEvent => probed.extend(TRACE_EVENTS),
+            _ => traced.extend(TRACEPOINTS),
+        }
+        match by {
+            Attachment::Fentry | Attachment::ModuleKprobe => {
+                traced.extend(there.map(|(_, entry, _)| *entry));
+            }
+            _ => probed.extend(there.map(|(_, _, kprobe)| *kprobe)),
         }
         Self {
             backend,
@@ -163,7 +168,7 @@ impl TraceSetup {
             points: Points::default(),
             kprobes,
             fentries,
-            interruptible: by != Attachment::Kprobe,
+            interruptible: by != Attachment::KprobeAndEvent,
             traced,
             probed,
         }

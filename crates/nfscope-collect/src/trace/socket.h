@@ -19,31 +19,28 @@ static __always_inline u64 inode_of(struct sock *sk)
 	if (!bpf_core_type_exists(struct socket_alloc))
 		return 0;
 	/* its first member */
-	alloc = (void *)BPF_CORE_READ(sk, sk_socket);
+	alloc = (void *)LOAD(struct sock, sk, sk_socket);
 	if (!alloc)
 		return 0;
 	inode = (void *)alloc + bpf_core_field_offset(struct socket_alloc, vfs_inode);
-	return BPF_CORE_READ(inode, i_ino);
+	return LOAD(struct inode, inode, i_ino);
 }
 
 static __always_inline void socket_part(struct part_socket *p, struct sock *sk)
 {
-	u16 port;
-
 	p->address = (u64)sk;
 	p->inode = inode_of(sk);
-	p->family = BPF_CORE_READ(sk, __sk_common.skc_family);
-	p->kind = BPF_CORE_READ(sk, sk_type);
-	p->protocol = BPF_CORE_READ(sk, sk_protocol);
-	p->local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
-	port = BPF_CORE_READ(sk, __sk_common.skc_dport);
-	p->remote_port = bpf_ntohs(port);
+	p->family = LOAD(struct sock, sk, __sk_common.skc_family);
+	p->kind = LOAD(struct sock, sk, sk_type);
+	p->protocol = LOAD(struct sock, sk, sk_protocol);
+	p->local_port = LOAD(struct sock, sk, __sk_common.skc_num);
+	p->remote_port = bpf_ntohs(LOAD(struct sock, sk, __sk_common.skc_dport));
 	p->unused = 0;
 	__builtin_memset(p->local, 0, sizeof(p->local));
 	__builtin_memset(p->remote, 0, sizeof(p->remote));
 	if (p->family == AF_INET) {
-		bpf_core_read(p->local, 4, &sk->__sk_common.skc_rcv_saddr);
-		bpf_core_read(p->remote, 4, &sk->__sk_common.skc_daddr);
+		*(u32 *)p->local = LOAD(struct sock, sk, __sk_common.skc_rcv_saddr);
+		*(u32 *)p->remote = LOAD(struct sock, sk, __sk_common.skc_daddr);
 	} else if (p->family == AF_INET6 &&
 		   bpf_core_field_exists(sk->__sk_common.skc_v6_daddr)) {
 		bpf_core_read(p->local, 16, &sk->__sk_common.skc_v6_rcv_saddr);

@@ -95,7 +95,7 @@ impl FrameLayout {
             let handle = seen.pointed(n, offset(CHAIN_HANDLE)).unwrap_or(0);
             seen.words[n] == first.words[n]
                 && (1..oldest.unwrap_or(1)).contains(&handle)
-                && seen.pointed(n, offset(CHAIN_TABLE)).is_some_and(|table| table >> 47 == 0x1_ffff)
+                && seen.pointed(n, offset(CHAIN_TABLE)).is_some_and(|table| is_kernel(table))
         })?;
         // where that is not known registers are copied for nothing
         let immediate = drops.immediate(offset(EXPR_OPS), rule);
@@ -117,6 +117,12 @@ impl FrameLayout {
             immediate: immediate.map_or(0, |(_, ops)| ops),
         })
     }
+}
+
+/// Whether it looks like an address of the kernel, as both architectures have
+/// them.
+fn is_kernel(address: u64) -> bool {
+    address >> 52 == 0xfff
 }
 
 /// The trial's drops in `nft_do_chain`, each with what it must have been.
@@ -189,9 +195,7 @@ impl<'s> Drops<'s> {
                 .map(|(seen, _)| seen.pointed(n, ops).filter(|_| inside(seen)))
                 .collect::<Option<_>>()?;
             match each[..] {
-                [one, two, map] if one == two && one != map && one >> 47 == 0x1_ffff => {
-                    Some((n, one))
-                }
+                [one, two, map] if one == two && one != map && is_kernel(one) => Some((n, one)),
                 _ => None,
             }
         };
