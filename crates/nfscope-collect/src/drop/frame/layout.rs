@@ -95,7 +95,7 @@ impl FrameLayout {
             let handle = seen.pointed(n, offset(CHAIN_HANDLE)).unwrap_or(0);
             seen.words[n] == first.words[n]
                 && (1..oldest.unwrap_or(1)).contains(&handle)
-                && seen.pointed(n, offset(CHAIN_TABLE)).is_some_and(|table| is_kernel(table))
+                && seen.pointed(n, offset(CHAIN_TABLE)).is_some_and(is_kernel)
         })?;
         // where that is not known registers are copied for nothing
         let immediate = drops.immediate(offset(EXPR_OPS), rule);
