@@ -34,6 +34,11 @@ pub struct Entry {
     pub packet: DropRecord,
     /// The base chain and the hook; no rule.
     pub chain: NftPart,
+    /// `skb->hash`, if it was computed.
+    pub hash: Option<u32>,
+    /// Which of nftables' two generations is in force (`gencursor`); none where
+    /// the kernel does not tell.
+    pub generation: Option<u8>,
 }
 
 /// What decided.
@@ -189,12 +194,14 @@ impl TraceRecord {
 }
 
 fn entry(r: &mut Reader<'_>) -> Option<Entry> {
+    let hash = Some(r.u32()?).filter(|hash| *hash != 0);
+    let generation = u8::try_from(r.u32()?).ok().filter(|generation| *generation <= 1);
     let connection = connection(r)?;
     // both parts begin with their type
     r.u32()?;
     let chain = nft_part(r)?;
     r.u32()?;
-    Some(Entry { connection, packet: base_part(r)?, chain })
+    Some(Entry { connection, packet: base_part(r)?, chain, hash, generation })
 }
 
 fn decision(r: &mut Reader<'_>) -> Option<Decision> {

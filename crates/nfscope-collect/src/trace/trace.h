@@ -101,9 +101,13 @@ enum record_type {
 	RECORD_MAPPING = 5,
 };
 
-/* A base chain is entered: [head][conntrack part][nft part][base part][frame]. */
+#define GENERATION_UNKNOWN 2
+
+/* A base chain is entered: [head][hash, generation][conntrack part][nft part][base part][frame]. */
 struct entry {
 	struct record_head head;
+	u32 hash; /* skb->hash; 0: not computed yet */
+	u32 generation; /* nft's gencursor: 0 or 1 */
 	struct part_conntrack conntrack;
 	struct part_nft nft;
 	struct part_base base;

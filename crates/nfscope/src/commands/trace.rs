@@ -34,7 +34,7 @@ pub fn run(arguments: &TraceArguments) -> Result<(), Failure> {
         filter,
         netns,
         device: arguments.interface.clone(),
-        misses: (arguments.all || arguments.why).then_some(arguments.why),
+        misses: arguments.misses(),
         follow: !arguments.no_follow,
         has_reason: machine.has_reason,
         has_place: machine.has_place,
@@ -46,7 +46,8 @@ pub fn run(arguments: &TraceArguments) -> Result<(), Failure> {
 
     let notices = std::mem::take(&mut started.notices);
     let signals = Signals::install()?;
-    let resolver = TraceResolver::new(reasons, started.backend(), arguments.numeric);
+    let resolver =
+        TraceResolver::new(reasons, started.backend(), arguments.numeric, arguments.expr);
     // packets are followed into other namespaces
     let only = netns.filter(|_| arguments.no_follow);
     let rules = Rules::new(only, arguments.numeric, true);

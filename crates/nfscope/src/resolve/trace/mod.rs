@@ -2,7 +2,10 @@
 
 mod connection;
 mod decisions;
+mod evaluation;
+mod fates;
 mod headers;
+mod passages;
 mod rules;
 #[cfg(test)]
 mod tests;
@@ -10,10 +13,10 @@ mod tests;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use nfscope_collect::trace::{Entry, Fate, FateKind, Head, Miss, Record, TraceRecord};
+use nfscope_collect::trace::{Entry, Head, Miss, Record, TraceRecord};
 use nfscope_event::{
-    Backend, Cause, ChainRef, Cloned, Delivered, Device, Dropped, Ended, Enter, Family, KernelDrop,
-    Missing, Netns, NoMatch, RuleText, Sent, Step, Trace,
+    Backend, ChainRef, Device, Enter, Evaluation, Family, Missing, Netns, NoMatch, RuleText, Step,
+    Trace,
 };
 
 use super::drop::{packet, process};
@@ -21,34 +24,14 @@ use super::{DropResolver, ReasonNames, hooks};
 use connection::{conntrack, mapped};
 use decisions::{Traversal, decide};
 use headers::Headers;
+use passages::{Around, Passage};
 
 /// A packet of which nothing was heard for so long is not remembered.
 const FORGET_NS: u64 = 300_000_000_000;
 /// So many packets are remembered before any is forgotten.
 const MANY: usize = 65_536;
-/// Functions that free packets for others: the place is their caller.
-const FREEING: [&str; 19] = [
-    "skb_release_head_state",
-    "skb_release_all",
-    "__kfree_skb",
-    "kfree_skb",
-    "kfree_skb_reason",
-    "sk_skb_reason_drop",
-    "consume_skb",
-    "__consume_stateless_skb",
-    "kfree_skb_partial",
-    "napi_consume_skb",
-    "__napi_kfree_skb",
-    "__kfree_skb_defer",
-    "skb_free_datagram",
-    "__skb_free_datagram_locked",
-    "skb_consume_udp",
-    "skb_attempt_defer_free",
-    "dev_kfree_skb_any_reason",
-    "__dev_kfree_skb_any",
-    "kfree_skb_list_reason",
-];
-
+/// `NFT_BREAK`
+const BREAK: i32 = -2;
 /// What is known of a packet while it lives.
 #[derive(Debug, Clone)]
 struct Way {
@@ -78,6 +61,10 @@ pub struct Unresolved {
     registers: Option<[u32; 20]>,
     /// The packet as it entered the chain, for rules that did not match.
     packet: Option<Arc<Headers>>,
+    /// Where it stands among the chains.
+    around: Around,
+    /// Each expression's result is wanted.
+    expr: bool,
 }
 
 impl Unresolved {
@@ -98,6 +85,7 @@ pub struct TraceResolver {
     backend: Backend,
     ways: HashMap<(u64, u64), Way>,
     last: u64,
+    expr: bool,
 }
 
 /// Before that an answer may wait for changes of the ruleset (see
@@ -107,10 +95,11 @@ const SETTLED_NS: u64 = 20_000_000;
 const PATIENCE_NS: u64 = 20_000_000_000;
 
 impl TraceResolver {
-    /// `numeric`: print addresses instead of function names.
-    pub fn new(reasons: ReasonNames, backend: Backend, numeric: bool) -> Self {
+    /// `numeric`: print addresses instead of function names; `expr`: tell each
+    /// expression's result.
+    pub fn new(reasons: ReasonNames, backend: Backend, numeric: bool, expr: bool) -> Self {
         let drops = DropResolver::new(reasons, backend, &[], numeric);
-        Self { drops, backend, ways: HashMap::new(), last: 0 }
+        Self { drops, backend, ways: HashMap::new(), last: 0, expr }
     }
 
     /// Now, as a wall clock stamp.
@@ -128,6 +117,8 @@ impl TraceResolver {
         let mut steps = Vec::new();
         let missing = head.sequence.saturating_sub(way.sequence.saturating_add(1));
         if missing > 0 {
+            let open = way.open.iter_mut().flat_map(|t| &mut t.chains);
+            open.for_each(|passage| passage.whole = false);
             let step = Step::Missing(Missing { count: missing });
             steps.push(self.step(&way, head, head.sequence - 1, step));
         }
@@ -139,11 +130,14 @@ impl TraceResolver {
             way.open.truncate(at + 1);
         }
         let mut rule = (0, None);
+        let mut around = Around::default();
         let step = match &record.what {
             Record::Entry(entry) => self.entry(&mut way, head, entry),
             Record::Decision(decision) => {
                 rule = (way.open.last().map_or(0, |t| t.table_handle), decision.registers);
-                decide(&mut way, head, decision)
+                let (step, place) = decide(&mut way, head, decision);
+                around = place;
+                Some(step)
             }
             Record::Fate(fate) => self.fate(&mut way, head, fate),
             Record::Mapping(connection) => Some(mapped(head.traversal, connection)),
@@ -156,6 +150,7 @@ impl TraceResolver {
             way.gone |= step.ends();
             let mut last = self.step(&way, head, head.sequence, step);
             (last.table_handle, last.registers) = rule;
+            last.around = around;
             steps.push(last);
         }
         // a rule that sends or steals the packet says so behind its end
@@ -209,6 +204,8 @@ impl TraceResolver {
             monotonic_ns: head.monotonic_ns,
             registers: None,
             packet: None,
+            around: Around::default(),
+            expr: self.expr,
         }
     }
 
@@ -234,7 +231,7 @@ impl TraceResolver {
             base: place.clone(),
             table_handle: chain.table_handle,
             netns: entry.packet.netns,
-            chains: vec![chain.chain.clone()],
+            chains: vec![Passage::new(chain.chain.clone())],
             packet: Arc::new(Headers::of(entry)),
         });
         let device =
@@ -246,6 +243,8 @@ impl TraceResolver {
             in_device: device(&chain.input),
             out_device: device(&chain.output),
             packet: packet(&entry.packet),
+            hash: entry.hash,
+            generation: entry.generation,
             process: process(entry.packet.process.as_ref()),
         })))
     }
@@ -253,98 +252,38 @@ impl TraceResolver {
     fn misses(&self, way: &mut Way, head: &Head, misses: &[Miss]) -> Vec<Unresolved> {
         let first = head.sequence;
         way.sequence = misses.iter().skip(1).fold(first, |n, _| n.saturating_add(1));
-        let Some(traversal) = way.open.last().filter(|t| t.number == head.traversal).cloned()
-        else {
+        let Some(traversal) = way.open.last().filter(|t| t.number == head.traversal) else {
             let count = u32::try_from(misses.len()).unwrap_or(u32::MAX);
             return vec![self.step(way, head, first, Step::Missing(Missing { count }))];
         };
         way.netns = traversal.netns;
+        let (place, depth) = (traversal.place(), traversal.depth());
+        let (table_handle, packet) = (traversal.table_handle, Arc::clone(&traversal.packet));
+        let entered_ns = traversal.entered_ns;
         let step = |(sequence, miss): (u32, &Miss)| {
             let step = Step::NoMatch(Box::new(NoMatch {
-                traversal: traversal.number,
-                depth: traversal.depth(),
-                place: traversal.place(),
+                traversal: head.traversal,
+                depth,
+                place: place.clone(),
                 handle: miss.rule,
                 text: RuleText::default(),
                 expression: miss.expr_index,
                 why: None,
                 registers: miss.registers.as_ref().map(hexadecimal),
+                evaluation: Evaluation::default(),
             }));
             let mut step = self.step(way, head, sequence, step);
-            step.table_handle = traversal.table_handle;
+            step.table_handle = table_handle;
             step.registers = miss.registers;
-            step.packet = Some(Arc::clone(&traversal.packet));
+            step.packet = Some(Arc::clone(&packet));
+            step.around = Around { entered_ns, code: BREAK, ..Around::default() };
             step
         };
         (first..).zip(misses).map(step).collect()
-    }
-
-    fn fate(&mut self, way: &mut Way, head: &Head, fate: &Fate) -> Option<Step> {
-        let process = process(fate.process.as_ref());
-        Some(match &fate.kind {
-            FateKind::Dropped { reason } => {
-                let cause = self.drops.kernel_cause(fate.location, *reason, None);
-                let kernel = match cause {
-                    Cause::Kernel(kernel) => kernel,
-                    // a kernel without reasons: not every free is a drop
-                    Cause::Freed(freed) if !way.dropped => {
-                        return Some(Step::Freed(Ended { function: freed.function, process }));
-                    }
-                    Cause::Freed(freed) => KernelDrop {
-                        reason: None,
-                        explanation: None,
-                        hint: None,
-                        function: freed.function,
-                        location: freed.location,
-                        hook_function: None,
-                    },
-                    Cause::NftRule(_) | Cause::NftPolicy(_) => return None,
-                };
-                Step::Dropped(Dropped { decided: way.dropped, kernel, process })
-            }
-            FateKind::Consumed | FateKind::Freed => {
-                let callers = if fate.location == 0 {
-                    fate.callers.as_slice()
-                } else {
-                    std::slice::from_ref(&fate.location)
-                };
-                let function = self.drops.freed_in(callers, &FREEING);
-                let ended = Ended { function, process };
-                match fate.kind {
-                    FateKind::Consumed => Step::Consumed(ended),
-                    _ => Step::Freed(ended),
-                }
-            }
-            FateKind::Cloned { skb, start } => {
-                let copy = self.new_way(Some(way), head);
-                let id = copy.id;
-                self.remember((*skb, *start), copy);
-                Step::Cloned(Cloned { copy: id })
-            }
-            FateKind::Sent { device: (index, name), netns } => {
-                way.netns = *netns;
-                let device = Device { index: *index, name: name.clone() };
-                Step::Sent(Sent { device })
-            }
-            FateKind::Delivered { netns, family } => {
-                way.netns = *netns;
-                Step::Delivered(Delivered { socket: socket(*family) })
-            }
-        })
     }
 }
 
 /// Registers as they lie in memory.
 fn hexadecimal(registers: &[u32; 20]) -> String {
     registers.iter().flat_map(|r| r.to_ne_bytes()).map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// `AF_*` (`include/linux/socket.h`) by name.
-fn socket(family: u32) -> String {
-    match family {
-        2 => "inet".into(),
-        10 => "inet6".into(),
-        17 => "packet".into(),
-        other => other.to_string(),
-    }
 }

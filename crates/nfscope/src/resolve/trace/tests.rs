@@ -10,7 +10,7 @@ use super::TraceResolver;
 use crate::resolve::ReasonNames;
 
 fn resolver() -> TraceResolver {
-    TraceResolver::new(ReasonNames::default(), Backend::TraceHook, true)
+    TraceResolver::new(ReasonNames::default(), Backend::TraceHook, true, false)
 }
 
 /// Records of one packet, numbered.
@@ -69,7 +69,8 @@ impl Packet {
             hook_function: None,
             stack: Vec::new(),
         };
-        self.record(traversal, Record::Entry(Box::new(Entry { connection: None, packet, chain })))
+        let entry = Entry { connection: None, packet, chain, hash: None, generation: Some(0) };
+        self.record(traversal, Record::Entry(Box::new(entry)))
     }
 
     fn decide(

@@ -10,17 +10,21 @@ use nfscope_event::{
 use super::super::color::{Tone, paint};
 use super::super::text::TextOptions;
 use super::super::{cause_text, escape, packet_text};
+use super::{TreeOptions, evaluation};
 
 /// Spaces before the lines of a packet, and for each level below.
 const INDENT: usize = 2;
 
-/// Writes a step, indented. `netns`: where the packet was before.
+/// Writes a step, indented. `netns`: where the packet was before; `prefix`: what
+/// its lines begin with.
 pub(super) fn line<W: Write>(
     writer: &mut W,
-    options: &TextOptions,
+    shows: &TreeOptions,
     trace: &Trace,
     netns: &Netns,
+    prefix: &str,
 ) -> io::Result<()> {
+    let options = &shows.text;
     let level = match &trace.step {
         Step::Rule(rule) => 2 + rule.depth as usize,
         Step::NoMatch(rule) => 2 + rule.depth as usize,
@@ -28,11 +32,21 @@ pub(super) fn line<W: Write>(
         Step::Policy(_) | Step::Mapped(_) => 2,
         _ => 1,
     };
+    let (own, others) =
+        if shows.lists_all { Default::default() } else { evaluation::not_matched(&trace.step) };
+    let count = |writer: &mut W, text: String, level: usize| {
+        let text = paint(options.color, Tone::Faint, text);
+        writeln!(writer, "{prefix}{:1$}{text}", "", indent(level))
+    };
+    if let Some(text) = own {
+        count(writer, text, level)?;
+    }
     // an implicit end of the base chain is told by the policy that follows
-    if matches!(&trace.step, Step::End(end) if end.depth == 0) && !options.verbose {
+    let implicit = matches!(&trace.step, Step::End(end) if end.depth == 0);
+    if implicit && !options.verbose && !shows.expr {
         return Ok(());
     }
-    write!(writer, "{:1$}", "", (level * INDENT).min(80))?;
+    write!(writer, "{prefix}{:1$}", "", indent(level))?;
     let (tone, text) = describe(&trace.step);
     match tone {
         Some(tone) => write!(writer, "{}", paint(options.color, tone, text))?,
@@ -43,10 +57,31 @@ pub(super) fn line<W: Write>(
         write!(writer, "  {}", if name.is_empty() { "this netns" } else { &name })?;
     }
     writeln!(writer)?;
+    if shows.expr {
+        for (label, text) in evaluation::facts(&trace.step) {
+            fact(writer, options, level + 1, label, text)?;
+        }
+    }
     if options.verbose {
         verbose(writer, options, trace, level + 1)?;
     }
-    Ok(())
+    others.into_iter().try_for_each(|text| count(writer, text, 2))
+}
+
+fn indent(level: usize) -> usize {
+    (level * INDENT).min(80)
+}
+
+/// A line below a step.
+fn fact<W: Write>(
+    writer: &mut W,
+    options: &TextOptions,
+    level: usize,
+    label: &str,
+    text: String,
+) -> io::Result<()> {
+    let label = paint(options.color, Tone::Faint, format!("{label:<8}"));
+    writeln!(writer, "{:1$}{label}  {text}", "", indent(level))
 }
 
 /// The namespace a packet is in behind a step.
@@ -126,7 +161,7 @@ fn chain(place: &ChainRef) -> std::borrow::Cow<'_, str> {
     escape(place.chain.as_deref().unwrap_or("?"))
 }
 
-fn device(device: &Device) -> String {
+pub(super) fn device(device: &Device) -> String {
     if device.name.is_empty() {
         format!("if{}", device.index)
     } else {
@@ -213,10 +248,7 @@ fn verbose<W: Write>(
     trace: &Trace,
     level: usize,
 ) -> io::Result<()> {
-    let mut fact = |label: &str, text: String| {
-        let label = paint(options.color, Tone::Faint, format!("{label:<8}"));
-        writeln!(writer, "{:1$}{label}  {text}", "", (level * INDENT).min(80))
-    };
+    let mut fact = |label: &str, text: String| fact(writer, options, level, label, text);
     match &trace.step {
         Step::Enter(enter) => {
             fact("packet", packet_text::Headers(&enter.packet).to_string())?;
@@ -230,7 +262,11 @@ fn verbose<W: Write>(
                 }
                 fact("ct", text)?;
             }
-            fact("skb", format!("{skb:#x}, length {length}, mark {mark:#x}"))?;
+            let mut text = format!("{skb:#x}, length {length}, mark {mark:#x}");
+            if let Some(hash) = enter.hash {
+                text += &format!(", hash {hash:#010x}");
+            }
+            fact("skb", text)?;
             if let Some(process) = &enter.process {
                 fact("process", format!("{} (pid {})", escape(&process.command), process.pid))?;
             }

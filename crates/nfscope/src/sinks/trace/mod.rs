@@ -9,6 +9,7 @@
 //!   handed to a socket (inet)
 //! ```
 
+mod evaluation;
 mod lines;
 mod summary;
 #[cfg(test)]
@@ -36,11 +37,23 @@ const MOST_IN_ALL: usize = 500_000;
 /// So many packets are remembered that were printed before their end.
 const MOST_PRINTED: usize = 65_536;
 
+/// How trees are written.
+pub struct TreeOptions {
+    /// As all text is.
+    pub text: TextOptions,
+    /// How long a packet may be silent before it is printed; zero: every step
+    /// is printed as it comes.
+    pub linger: Duration,
+    /// Expressions' results, and what follows a rule.
+    pub expr: bool,
+    /// Rules that did not match are steps, so that they need not be counted.
+    pub lists_all: bool,
+}
+
 /// Writes trees.
 pub struct TraceTree<W> {
     writer: W,
-    options: TextOptions,
-    linger: Duration,
+    options: TreeOptions,
     /// By number: the order in which packets were first seen.
     packets: BTreeMap<u64, Growing>,
     /// Steps in all of them.
@@ -59,11 +72,19 @@ struct Growing {
 }
 
 impl<W: Write> TraceTree<W> {
-    /// `writer` should be buffered. `linger`: how long a packet may be silent
-    /// before it is printed; zero: every step is printed as it comes.
-    pub fn new(writer: W, options: TextOptions, linger: Duration) -> Self {
+    /// `writer` should be buffered.
+    pub fn new(writer: W, options: TreeOptions) -> Self {
         let (packets, printed) = (BTreeMap::new(), BTreeMap::new());
-        Self { writer, options, linger, packets, kept: 0, printed }
+        Self { writer, options, packets, kept: 0, printed }
+    }
+
+    fn is_stream(&self) -> bool {
+        self.options.linger.is_zero()
+    }
+
+    fn time(&self, time_ns: u64) -> String {
+        let time = self.options.text.clock.time(time_ns);
+        paint(self.options.text.color, Tone::Faint, time).to_string()
     }
 
     fn tree(&mut self, steps: &[Trace], ended: bool) -> io::Result<()> {
@@ -74,20 +95,20 @@ impl<W: Write> TraceTree<W> {
                 self.heading(first)?;
                 first.netns.clone()
             }
-            Some(netns) if self.linger.is_zero() => netns,
+            Some(netns) if self.is_stream() => netns,
             Some(netns) => {
-                let time = self.options.clock.time(first.time_ns);
-                let time = paint(self.options.color, Tone::Faint, time);
+                let time = self.time(first.time_ns);
                 writeln!(self.writer, "{time}  packet {id} goes on")?;
                 netns
             }
         };
         for step in steps {
-            if self.linger.is_zero() {
-                let time = self.options.clock.time(step.time_ns);
-                write!(self.writer, "{}  {id}", paint(self.options.color, Tone::Faint, time))?;
-            }
-            line(&mut self.writer, &self.options, step, &netns)?;
+            let prefix = if self.is_stream() {
+                format!("{}  {id}", self.time(step.time_ns))
+            } else {
+                String::new()
+            };
+            line(&mut self.writer, &self.options, step, &netns, &prefix)?;
             netns = netns_after(step, netns);
         }
         if !ended {
@@ -101,10 +122,9 @@ impl<W: Write> TraceTree<W> {
 
     /// Which packet, where, its headers as it was first seen.
     fn heading(&mut self, first: &Trace) -> io::Result<()> {
-        let time = self.options.clock.time(first.time_ns);
-        let time = paint(self.options.color, Tone::Faint, time);
+        let time = self.time(first.time_ns);
         write!(self.writer, "{time}  packet {}", first.packet_id)?;
-        let netns = packet_text::netns(&first.netns, self.options.own_netns);
+        let netns = packet_text::netns(&first.netns, self.options.text.own_netns);
         if !netns.is_empty() {
             write!(self.writer, "  {netns}")?;
         }
@@ -140,11 +160,11 @@ impl<W: Write> TraceTree<W> {
 
     /// A remark below a packet's steps.
     fn remark(&mut self, text: &str, tone: Tone) -> io::Result<()> {
-        writeln!(self.writer, "  {}", paint(self.options.color, tone, format!("-- {text}")))
+        writeln!(self.writer, "  {}", paint(self.options.text.color, tone, format!("-- {text}")))
     }
 
     fn step(&mut self, trace: &Trace) -> io::Result<()> {
-        if self.linger.is_zero() {
+        if self.is_stream() {
             return self.tree(std::slice::from_ref(trace), trace.step.ends());
         }
         let packet = self.packets.entry(trace.packet_id).or_insert_with(|| Growing {
@@ -169,7 +189,7 @@ impl<W: Write> TraceTree<W> {
 
     fn aside(&mut self, text: &str) -> io::Result<()> {
         let text = format!("-- {text}");
-        writeln!(self.writer, "{}", paint(self.options.color, Tone::Warning, text))
+        writeln!(self.writer, "{}", paint(self.options.text.color, Tone::Warning, text))
     }
 }
 
@@ -187,7 +207,7 @@ impl<W: Write> Sink for TraceTree<W> {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        let linger = self.linger;
+        let linger = self.options.linger;
         // what ended in the same breath (a stolen packet's verdict) belongs to it
         let settled = linger.min(Duration::from_millis(100));
         self.print(|p| p.heard.elapsed() >= if p.ended { settled } else { linger })?;
