@@ -1,7 +1,7 @@
 # Every expression of every rule that packets pass, with its result, by both
 # backends: the types are those that nft lists for the kernel's rules; what
 # follows each rule; and how many rules of each chain did not match.
-# timeout: 200
+# timeout: 300
 topology 4
 rules server <<'EOF'
 table ip filter {
