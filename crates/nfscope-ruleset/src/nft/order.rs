@@ -1,8 +1,9 @@
 //! The rules of a chain in their order, for questions which of them a packet
 //! passed over.
 //!
-//! Announcements of rules do not say where among the others they stand, so a
-//! chain is listed when somebody asks, and again after it has changed.
+//! Announcements of rules do not say where among the others they stand. So orders
+//! are those of the first listing, and a chain that has changed is listed again
+//! when somebody asks.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -21,42 +22,40 @@ const MOST_CHAINS: usize = 65_536;
 
 /// Handles of a chain's rules, in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Order {
-    handles: Vec<u64>,
-    positions: HashMap<u64, usize>,
-}
+pub struct Order(Box<[u64]>);
 
 impl Order {
     /// Of these handles.
     pub fn new(handles: Vec<u64>) -> Self {
-        let positions = handles.iter().enumerate().map(|(at, handle)| (*handle, at)).collect();
-        Self { handles, positions }
+        Self(handles.into())
+    }
+
+    /// The rules behind this one; none if it is not there.
+    fn rest(&self, handle: u64) -> Option<&[u64]> {
+        let at = self.0.iter().position(|other| *other == handle)?;
+        self.0.get(at + 1..)
     }
 
     /// How many rules stand behind this one; none if it is not there.
     pub fn behind(&self, handle: u64) -> Option<usize> {
-        self.positions.get(&handle).map(|at| self.handles.len() - 1 - at)
+        self.rest(handle).map(<[u64]>::len)
     }
 
     /// The rule behind this one.
     pub fn next(&self, handle: u64) -> Option<u64> {
-        self.handles.get(self.positions.get(&handle)? + 1).copied()
+        self.rest(handle)?.first().copied()
     }
 
     /// How many rules a packet passed over, of which `matched` matched, in this
     /// order: up to the last of them, or up to the chain's `end`. None if
     /// those were not this chain's rules in that order.
     pub fn passed_over(&self, matched: &[u64], end: bool) -> Option<usize> {
-        let mut reached = 0;
+        let mut rules = self.0.iter();
         for handle in matched {
-            let at = *self.positions.get(handle)?;
-            if at < reached {
-                return None;
-            }
-            reached = at + 1;
+            rules.find(|other| *other == handle)?;
         }
-        let reached = if end { self.handles.len() } else { reached };
-        Some(reached - matched.len())
+        let ahead = if end { 0 } else { rules.len() };
+        Some(self.0.len() - ahead - matched.len())
     }
 }
 
@@ -127,6 +126,14 @@ impl Orders {
     pub(super) fn all_changed(&mut self, now: u64) {
         self.chains.clear();
         self.from = now;
+    }
+
+    /// Takes a chain's order out of a listing of all, at `at`.
+    pub(super) fn seed(&mut self, table: u64, chain: &str, handles: Vec<u64>, at: u64) {
+        if self.chains.len() < MOST_CHAINS {
+            let chain = self.chains.entry((table, chain.to_owned())).or_default();
+            chain.listed = Some(Listed { order: Arc::new(Order::new(handles)), at });
+        }
     }
 
     /// Forgets the chains of a table.

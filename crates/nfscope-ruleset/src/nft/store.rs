@@ -128,7 +128,17 @@ impl Store {
         for (table, rule) in gone {
             self.delete_rule(table, rule, now);
         }
+        let mut orders: HashMap<(Family, String, String), Vec<u64>> = HashMap::new();
+        for rule in &snapshot.rules {
+            let chain = (rule.family, rule.table.clone(), rule.chain.clone());
+            orders.entry(chain).or_default().push(rule.handle);
+        }
         for chain in snapshot.chains {
+            let place = (chain.family, chain.table.clone(), chain.name.clone());
+            let order = orders.remove(&place).unwrap_or_default();
+            if let Some(table) = self.live(chain.family, &chain.table).map(|i| i.handle) {
+                self.orders.seed(table, &chain.name, order, now);
+            }
             self.new_chain(chain);
         }
         for set in snapshot.sets {
