@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use nfscope_event::{
-    Backend, ChainRef, Cloned, Conntrack, Device, Dropped, Ended, Enter, Event, Family, KernelDrop,
-    Mapping, Missing, Netns, Passed, Process, RuleText, Sent, Step, Trace, TracePolicy, TraceRule,
-    Verdict,
+    Backend, Called, ChainEnd, ChainRef, Cloned, Conntrack, Device, Dropped, Ended, Enter,
+    Evaluation, Event, ExpressionOutcome, ExpressionResult, Family, KernelDrop, Mapping, Missing,
+    Netns, NoMatch, Passed, Process, RuleText, Sent, Step, Trace, TracePolicy, TraceRule, Verdict,
 };
 
 use super::super::escape::is_harmful;
 use super::super::samples;
 use super::super::{Clock, Sink, TextOptions};
-use super::TraceTree;
+use super::{TraceTree, TreeOptions};
 
 fn place(chain: &str) -> ChainRef {
     ChainRef {
@@ -37,6 +37,8 @@ fn rule(depth: u32, text: &str, verdict: Verdict) -> TraceRule {
         element: None,
         sent: None,
         elapsed_ns: None,
+        not_matched: Vec::new(),
+        evaluation: Evaluation::default(),
     }
 }
 
@@ -48,6 +50,8 @@ fn enter() -> Step {
         in_device: Some(Device { index: 2, name: "eth0".into() }),
         out_device: None,
         packet: samples::drop_of(samples::rule()).packet,
+        hash: Some(0x1234),
+        generation: Some(1),
         process: None,
     }))
 }
@@ -65,13 +69,14 @@ fn trace(packet_id: u64, step: Step) -> Event {
     }))
 }
 
-fn options() -> TextOptions {
-    TextOptions { color: false, verbose: false, own_netns: None, clock: Clock::utc() }
+fn options(linger: Duration) -> TreeOptions {
+    let text = TextOptions { color: false, verbose: false, own_netns: None, clock: Clock::utc() };
+    TreeOptions { text, linger, expr: false, lists_all: false }
 }
 
 fn text(linger: Duration, events: &[Event]) -> String {
     let mut out = Vec::new();
-    let mut sink = TraceTree::new(&mut out, options(), linger);
+    let mut sink = TraceTree::new(&mut out, options(linger));
     events.iter().for_each(|event| sink.event(event).unwrap());
     sink.finish().unwrap();
     String::from_utf8(out).unwrap()
@@ -95,6 +100,7 @@ fn two_packets() -> Vec<Event> {
         place: place("input"),
         verdict: Verdict::Accept,
         elapsed_ns: Some(1_260_000),
+        evaluation: Evaluation::default(),
     };
     let process = Some(Process { pid: 7, command: "nc".into() });
     let consumed = Ended { function: Some("udp_recvmsg+0x1".into()), process };
@@ -102,7 +108,7 @@ fn two_packets() -> Vec<Event> {
         trace(1, enter()),
         trace(2, enter()),
         trace(1, Step::Rule(Box::new(jump))),
-        trace(2, Step::Policy(policy)),
+        trace(2, Step::Policy(Box::new(policy))),
         trace(1, Step::Rule(Box::new(drop))),
         trace(2, Step::Sent(Sent { device: Device { index: 3, name: "eth1".into() } })),
         trace(2, Step::Cloned(Cloned { copy: 11 })),
@@ -154,7 +160,7 @@ fn a_stream_is_told_as_it_comes() {
 #[test]
 fn a_packet_that_goes_on_says_so() {
     let mut out = Vec::new();
-    let mut sink = TraceTree::new(&mut out, options(), Duration::from_millis(1));
+    let mut sink = TraceTree::new(&mut out, options(Duration::from_millis(1)));
     sink.event(&trace(1, enter())).unwrap();
     sink.flush().unwrap();
     std::thread::sleep(Duration::from_millis(2));
@@ -200,7 +206,7 @@ fn a_mapping_is_told_once() {
 
 #[test]
 fn functions_stand_between_the_hooks() {
-    let passed = |name: &str, module: Option<&str>, offset_ns, traversal| Passed {
+    let passed = |name: &str, module: Option<&str>, offset_ns, traversal| Called {
         function: name.into(),
         module: module.map(str::to_owned),
         offset_ns,
@@ -208,7 +214,7 @@ fn functions_stand_between_the_hooks() {
         packet: None,
         process: None,
     };
-    let first = Passed {
+    let first = Called {
         packet: Some(samples::drop_of(samples::rule()).packet),
         ..passed("ip_rcv", None, 0, None)
     };
@@ -241,7 +247,7 @@ fn nothing_harmful_reaches_a_terminal() {
         trace(1, Step::Freed(Ended { function: Some(nasty.into()), process })),
         trace(
             1,
-            Step::Function(Box::new(Passed {
+            Step::Function(Box::new(Called {
                 function: nasty.into(),
                 module: Some(nasty.into()),
                 offset_ns: 0,
@@ -255,4 +261,116 @@ fn nothing_harmful_reaches_a_terminal() {
         let text = text(linger, &events);
         assert!(!text.lines().any(|line| line.contains(is_harmful)), "{text:?}");
     }
+}
+
+/// A packet that is dropped two chains deep.
+fn evaluated() -> Vec<Event> {
+    let result = |kind: &str, result| ExpressionResult { kind: kind.into(), result };
+    let code = |code: &str| ExpressionOutcome::Code(code.into());
+    let jump = TraceRule {
+        target: Some("ports".into()),
+        evaluation: Evaluation {
+            code: Some("NFT_JUMP".into()),
+            expressions: vec![result("immediate", code("NFT_JUMP"))],
+            rules_left: Some(1),
+            next: Some(9),
+            returns_to: None,
+        },
+        ..rule(0, "jump ports", Verdict::Jump)
+    };
+    let missed = NoMatch {
+        traversal: 1,
+        depth: 1,
+        place: place("ports"),
+        handle: 3,
+        text: RuleText { rule: Some("tcp dport 1 accept".into()), ..RuleText::default() },
+        expression: Some(1),
+        why: None,
+        registers: None,
+        evaluation: Evaluation {
+            code: Some("NFT_BREAK".into()),
+            expressions: vec![
+                result("payload", code("NFT_CONTINUE")),
+                result("cmp", code("NFT_BREAK")),
+                result("immediate", ExpressionOutcome::NotReached),
+            ],
+            rules_left: Some(1),
+            next: Some(7),
+            returns_to: None,
+        },
+    };
+    let drop = TraceRule {
+        place: place("ports"),
+        not_matched: vec![
+            Passed { chain: "ports".into(), rules: 1 },
+            Passed { chain: "input".into(), rules: 12 },
+        ],
+        evaluation: Evaluation { code: Some("NF_DROP".into()), ..Evaluation::default() },
+        ..rule(1, "drop", Verdict::Drop)
+    };
+    let end = ChainEnd {
+        traversal: 2,
+        depth: 0,
+        place: place("input"),
+        not_matched: vec![Passed { chain: "input".into(), rules: 2 }],
+        evaluation: Evaluation::default(),
+    };
+    let steps = [
+        enter(),
+        Step::Rule(Box::new(jump)),
+        Step::NoMatch(Box::new(missed)),
+        Step::Rule(Box::new(drop)),
+        enter(),
+        Step::End(Box::new(end)),
+    ];
+    steps.map(|step| trace(1, step)).into()
+}
+
+#[test]
+fn rules_that_did_not_match_are_counted_where_their_chain_is_left() {
+    let mut events = evaluated();
+    events.remove(2);
+    insta::assert_snapshot!(text(HOUR, &events), @r"
+    22:13:20.104211  packet 1  netns blue  IP 10.0.0.1.43210 > 10.0.0.2.10000: tcp [S] seq 123 len 60
+      input  ip filter input, priority 0  eth0 in
+        rule 7: jump ports -> jump ports
+          1 rule did not match
+          rule 7: drop -> drop
+        12 rules of input did not match
+      input  ip filter input, priority 0  eth0 in
+        2 rules did not match
+      -- not ended yet
+    ");
+    let stream = text(Duration::ZERO, &events);
+    assert!(stream.ends_with("  1    2 rules did not match\n"), "{stream}");
+}
+
+#[test]
+fn expressions_are_listed_with_their_results() {
+    let mut out = Vec::new();
+    let options = TreeOptions { expr: true, lists_all: true, ..options(HOUR) };
+    let mut sink = TraceTree::new(&mut out, options);
+    evaluated().iter().for_each(|event| sink.event(event).unwrap());
+    sink.finish().unwrap();
+    insta::assert_snapshot!(String::from_utf8(out).unwrap(), @r"
+    22:13:20.104211  packet 1  netns blue  IP 10.0.0.1.43210 > 10.0.0.2.10000: tcp [S] seq 123 len 60
+      input  ip filter input, priority 0  eth0 in
+        headers   protocol 6, id 1, hash 0x00001234, 10.0.0.1.43210 > 10.0.0.2.10000
+        table     ip filter entered, eth0 has index 2, generation 1
+        rule 7: jump ports -> jump ports
+          exprs     immediate NFT_JUMP
+          code      NFT_JUMP: from input to ports, 1 rule left in input
+          rule 3 no match: tcp dport 1 accept
+            exprs     payload NFT_CONTINUE, cmp NFT_BREAK, immediate not reached
+            code      NFT_BREAK: rule 7 follows, 1 rule left in ports
+          rule 7: drop -> drop
+            exprs     not known
+            code      NF_DROP: leaves table ip filter
+      input  ip filter input, priority 0  eth0 in
+        headers   protocol 6, id 1, hash 0x00001234, 10.0.0.1.43210 > 10.0.0.2.10000
+        table     ip filter entered, eth0 has index 2, generation 1
+        end of chain input
+          then      the policy follows
+      -- not ended yet
+    ");
 }
