@@ -8,24 +8,28 @@ mod cause;
 mod conntrack;
 pub mod decode;
 mod drop;
+mod evaluation;
 mod notice;
 mod packet;
 mod trace;
+mod verdict;
 
 pub use cause::{
     Backend, Cause, ChainRef, Family, Freed, KernelDrop, NftPolicy, NftRule, NftVerdict,
 };
 pub use conntrack::{Conntrack, Mapping, Mappings, Tuple};
 pub use drop::Drop;
+pub use evaluation::{Evaluation, ExpressionOutcome, ExpressionResult, Passed};
 pub use notice::{LossPlace, Lost, Notice};
 pub use packet::{
     Arp, Device, Icmp, Ip, Link, Netns, Packet, Ports, Process, Tcp, Transport, Vlan,
 };
 
 pub use trace::{
-    ChainEnd, Cloned, Delivered, Dropped, Ended, Enter, Mapped, Missing, NoMatch, Passed, RuleText,
-    Sent, Socket, Step, Trace, TracePolicy, TraceRule, Verdict, Why,
+    Called, ChainEnd, Cloned, Delivered, Dropped, Ended, Enter, Mapped, Missing, NoMatch, RuleText,
+    Sent, Socket, Step, Trace, TracePolicy, TraceRule, Why,
 };
+pub use verdict::Verdict;
 
 use serde::{Deserialize, Serialize};
 

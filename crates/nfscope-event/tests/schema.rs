@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use nfscope_event::{
-    Arp, Backend, Cause, ChainEnd, ChainRef, Cloned, Conntrack, Delivered, Device, Drop, Dropped,
-    Ended, Enter, Event, Family, Freed, Icmp, Ip, KernelDrop, Link, LossPlace, Lost, Mapped,
-    Missing, Netns, NftPolicy, NftRule, NftVerdict, NoMatch, Notice, Packet, Passed, Ports,
-    Process, RuleText, Sent, Socket, Step, Tcp, Trace, TracePolicy, TraceRule, Transport, Tuple,
-    Verdict, Vlan, Why,
+    Arp, Backend, Called, Cause, ChainEnd, ChainRef, Cloned, Conntrack, Delivered, Device, Drop,
+    Dropped, Ended, Enter, Evaluation, Event, ExpressionOutcome, ExpressionResult, Family, Freed,
+    Icmp, Ip, KernelDrop, Link, LossPlace, Lost, Mapped, Missing, Netns, NftPolicy, NftRule,
+    NftVerdict, NoMatch, Notice, Packet, Passed, Ports, Process, RuleText, Sent, Socket, Step, Tcp,
+    Trace, TracePolicy, TraceRule, Transport, Tuple, Verdict, Vlan, Why,
 };
 use serde_json::Value;
 
@@ -180,6 +180,17 @@ fn steps() -> Vec<Step> {
         iptables: text("-A INPUT -j DROP"),
         comment: text("no"),
     };
+    use ExpressionOutcome::{Code, NotReached, Unknown};
+    let outcomes = [Code("NFT_BREAK".into()), NotReached, Unknown];
+    let expression = |result| ExpressionResult { kind: "cmp".into(), result };
+    let evaluation = Evaluation {
+        code: text("NFT_BREAK"),
+        expressions: outcomes.map(expression).into(),
+        rules_left: Some(u32::MAX),
+        returns_to: text("input"),
+        next: Some(u64::MAX),
+    };
+    let passed = || vec![Passed { chain: "input".into(), rules: u32::MAX }];
     let rule = TraceRule {
         traversal: 1,
         depth: 2,
@@ -192,6 +203,8 @@ fn steps() -> Vec<Step> {
         element: text("10000 : drop"),
         sent: text("tcp reset"),
         elapsed_ns: Some(u64::MAX),
+        not_matched: passed(),
+        evaluation: evaluation.clone(),
     };
     let verdicts = [-1, -3, -4, -5, 0, 1, 2, 3, i32::MIN].map(Verdict::from_code);
     let rules = verdicts.into_iter().map(|verdict| {
@@ -237,6 +250,8 @@ fn steps() -> Vec<Step> {
             in_device: Some(device()),
             out_device: Some(device()),
             packet: full_packet(None),
+            hash: Some(u32::MAX),
+            generation: Some(1),
             process: process(),
         })),
         Step::Rule(Box::new(rule.clone())),
@@ -256,16 +271,24 @@ fn steps() -> Vec<Step> {
                 reason: "packet has 9080".into(),
             }),
             registers: text("00ff"),
+            evaluation: evaluation.clone(),
         })),
-        Step::End(ChainEnd { traversal: 1, depth: 1, place: place() }),
-        Step::Policy(TracePolicy {
+        Step::End(Box::new(ChainEnd {
+            traversal: 1,
+            depth: 1,
+            place: place(),
+            not_matched: passed(),
+            evaluation: evaluation.clone(),
+        })),
+        Step::Policy(Box::new(TracePolicy {
             traversal: 1,
             place: place(),
             verdict: Verdict::Accept,
             elapsed_ns: None,
-        }),
+            evaluation,
+        })),
         Step::Mapped(Box::new(Mapped { traversal: 1, source, destination, conntrack })),
-        Step::Function(Box::new(Passed {
+        Step::Function(Box::new(Called {
             function: "ip_rcv".into(),
             module: text("bridge"),
             offset_ns: u64::MAX,
@@ -273,7 +296,7 @@ fn steps() -> Vec<Step> {
             packet: Some(full_packet(None)),
             process: process(),
         })),
-        Step::Function(Box::new(Passed {
+        Step::Function(Box::new(Called {
             function: "ip_rcv".into(),
             module: None,
             offset_ns: 0,

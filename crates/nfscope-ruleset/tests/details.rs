@@ -9,7 +9,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::*;
-use nfscope_ruleset::nft::RuleQuery;
+use nfscope_event::Family;
+use nfscope_ruleset::nft::{ChainQuery, Order, RuleQuery};
 use nfscope_ruleset::why::{PacketFacts, explain};
 
 #[test]
@@ -106,5 +107,40 @@ fn root_many_rules_in_full_are_listed_at_once() {
             assert!(!details.expressions().is_empty());
         }
         println!("{} rules in {:?}", queries.len(), before.elapsed());
+    });
+}
+
+#[test]
+fn root_the_order_of_a_chain_is_that_of_the_time() {
+    in_namespace(|inode| {
+        nft("table inet t { chain c { tcp dport 1 drop; tcp dport 2 drop; } chain d { } }");
+        let cache = cache_of(inode);
+        let handles = || {
+            let rules = listed(&output("nft", &["-a", "list", "ruleset"]));
+            rules.iter().map(|(handle, _)| *handle).collect::<Vec<_>>()
+        };
+        let order = |chain: &'static str, at: u64| {
+            let query =
+                ChainQuery { family: Family::Inet, table: "t", table_handle: None, chain, at };
+            settled(&cache, || cache.order(inode, &query)).known()
+        };
+        let now = nfscope_ruleset::monotonic_ns;
+        let before = now();
+        let old = handles();
+        assert_eq!(order("c", before).as_deref(), Some(&Order::new(old.clone())));
+        assert_eq!(order("d", before).as_deref(), Some(&Order::default()));
+        thread::sleep(Duration::from_millis(300));
+        let between = now();
+        thread::sleep(Duration::from_millis(300));
+        nft("insert rule inet t c tcp dport 3 drop");
+        nft(&format!("add rule inet t c position {} tcp dport 4 drop", old[0]));
+        let new = handles();
+        assert_eq!(new.len(), 4);
+        let after = now();
+        assert_eq!(order("c", after).as_deref(), Some(&Order::new(new)));
+        assert_eq!(order("c", before).as_deref(), Some(&Order::new(old.clone())));
+        assert_eq!(order("c", between).as_deref(), Some(&Order::new(old)));
+        nft("flush chain inet t c");
+        assert_eq!(order("c", now()).as_deref(), Some(&Order::default()));
     });
 }

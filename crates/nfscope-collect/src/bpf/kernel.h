@@ -59,8 +59,13 @@ struct ns_common {
 	unsigned int inum;
 };
 
+struct netns_nftables {
+	__u8 gencursor; /* which of the ruleset's two generations is in force */
+};
+
 struct net {
 	struct ns_common ns;
+	struct netns_nftables nft;
 };
 
 typedef struct {
@@ -150,6 +155,7 @@ struct sk_buff {
 	__be16 vlan_proto;
 	__u16 vlan_tci;
 	__u32 mark;
+	__u32 hash;
 	unsigned int tail;
 	unsigned char *head;
 	unsigned char *data;

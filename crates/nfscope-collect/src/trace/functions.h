@@ -10,7 +10,7 @@
 
 static __always_inline void tell_function(u64 skb, struct tracked *t, u64 function)
 {
-	struct passage *p = reserve(sizeof(*p), t);
+	struct call *p = reserve(sizeof(*p), t);
 
 	if (!p)
 		return;
@@ -75,11 +75,11 @@ static __always_inline void arrive(u64 key, u64 function, struct cpu_scratch *c,
 	a = t ? reserve(sizeof(*a) + FRAME_EXTRA + cfg.snap_bytes, t) : 0;
 	if (!a)
 		return;
-	head(&a->passage.head, RECORD_FUNCTION, key, t);
-	a->passage.head.time = t->start;
-	a->passage.function = function;
-	a->passage.has_packet = 1;
-	a->passage.unused = 0;
+	head(&a->call.head, RECORD_FUNCTION, key, t);
+	a->call.head.time = t->start;
+	a->call.function = function;
+	a->call.has_packet = 1;
+	a->call.unused = 0;
 	packet_part(&a->base, a->base.frame, skb, netns);
 	send(a);
 }

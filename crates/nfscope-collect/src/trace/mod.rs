@@ -15,4 +15,4 @@ pub use conntrack::{Connection, Tuple};
 pub use fate::{Fate, FateKind, SocketPart};
 pub use functions::{Function, Functions, MOST_POSITIONS};
 pub use programs::{Attachment, TraceSetup};
-pub use record::{Decision, DecisionKind, Entry, Head, Miss, Passage, Record, TraceRecord};
+pub use record::{Call, Decision, DecisionKind, Entry, Head, Miss, Record, TraceRecord};

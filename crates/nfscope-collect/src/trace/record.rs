@@ -34,6 +34,11 @@ pub struct Entry {
     pub packet: DropRecord,
     /// The base chain and the hook; no rule.
     pub chain: NftPart,
+    /// `skb->hash`, if it was computed.
+    pub hash: Option<u32>,
+    /// Which of nftables' two generations is in force (`gencursor`); none where
+    /// the kernel does not tell.
+    pub generation: Option<u8>,
 }
 
 /// What decided.
@@ -81,7 +86,7 @@ pub struct Miss {
 
 /// A kernel function is called with the packet.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Passage {
+pub struct Call {
     /// Its address, or that of its first instructions.
     pub address: u64,
     /// The packet, where this is the first that is told of it.
@@ -103,7 +108,7 @@ pub enum Record {
     /// The rule before it mapped the connection's addresses.
     Mapping(Connection),
     /// A kernel function is called with the packet.
-    Function(Passage),
+    Function(Call),
 }
 
 /// A record.
@@ -143,7 +148,7 @@ impl TraceRecord {
             FATE => Record::Fate(fate(&mut r)?),
             MAPPING => Record::Mapping(connection(&mut r)??),
             MISSES => Record::Misses(misses(&mut r)?),
-            FUNCTION => Record::Function(passage(&mut r)?),
+            FUNCTION => Record::Function(call(&mut r)?),
             _ => return None,
         };
         Some(Self { head, what })
@@ -151,15 +156,17 @@ impl TraceRecord {
 }
 
 fn entry(r: &mut Reader<'_>) -> Option<Entry> {
+    let hash = Some(r.u32()?).filter(|hash| *hash != 0);
+    let generation = u8::try_from(r.u32()?).ok().filter(|generation| *generation <= 1);
     let connection = connection(r)?;
     // both parts begin with their type
     r.u32()?;
     let chain = nft_part(r)?;
     r.u32()?;
-    Some(Entry { connection, packet: base_part(r)?, chain })
+    Some(Entry { connection, packet: base_part(r)?, chain, hash, generation })
 }
 
-fn passage(r: &mut Reader<'_>) -> Option<Passage> {
+fn call(r: &mut Reader<'_>) -> Option<Call> {
     let (address, has_packet) = (r.u64()?, r.u32()? != 0);
     r.u32()?;
     let mut packet = None;
@@ -168,7 +175,7 @@ fn passage(r: &mut Reader<'_>) -> Option<Passage> {
         r.u32()?;
         packet = Some(Box::new(base_part(r)?));
     }
-    Some(Passage { address, packet })
+    Some(Call { address, packet })
 }
 
 fn decision(r: &mut Reader<'_>) -> Option<Decision> {
@@ -258,7 +265,7 @@ mod tests {
         // behind the head: the address, whether a packet follows
         bytes[48..52].copy_from_slice(&0_u32.to_ne_bytes());
         let found = TraceRecord::parse(&bytes).unwrap();
-        assert_eq!(found.what, Record::Function(Passage { address: 77, packet: None }));
+        assert_eq!(found.what, Record::Function(Call { address: 77, packet: None }));
         bytes[48..52].copy_from_slice(&1_u32.to_ne_bytes());
         assert_eq!(TraceRecord::parse(&bytes), None);
     }

@@ -198,12 +198,26 @@ static __always_inline bool wanted(struct sk_buff *skb, struct scratch *s)
 	return packet_filter(s->frame, caplen, frame_length(skb, link)) != 0;
 }
 
-static __always_inline u32 netns_of(const u64 *state)
+static __always_inline struct net *net_of(const u64 *state)
 {
 	u32 at = bpf_core_field_offset(struct nf_hook_state, net);
-	struct net *net = POINTER(struct net, KERNEL_NET, state[at / 8 < STATE_WORDS ? at / 8 : 0]);
+
+	return POINTER(struct net, KERNEL_NET, state[at / 8 < STATE_WORDS ? at / 8 : 0]);
+}
+
+static __always_inline u32 netns_of(const u64 *state)
+{
+	struct net *net = net_of(state);
 
 	return READ(net, ns.inum);
+}
+
+static __always_inline u32 generation_of(const u64 *state)
+{
+	struct net *net = net_of(state);
+
+	return bpf_core_field_exists(net->nft.gencursor) ? READ(net, nft.gencursor) & 1 :
+							   GENERATION_UNKNOWN;
 }
 
 static __always_inline void copy_state(u64 *state, u64 at)
@@ -285,6 +299,8 @@ static __always_inline void enter(struct sk_buff *skb, u64 pkt, u64 chain, struc
 	if (!e)
 		return;
 	head(&e->head, RECORD_ENTRY, key, t);
+	e->hash = READ(skb, hash);
+	e->generation = generation_of(state);
 	conntrack_part(&e->conntrack, READ(skb, _nfct));
 	t->mapped = e->conntrack.status & IPS_NAT_MASK;
 	e->nft.type = PART_NFT;

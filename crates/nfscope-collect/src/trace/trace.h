@@ -102,7 +102,7 @@ enum record_type {
 };
 
 /* A kernel function is called with the packet. */
-struct passage {
+struct call {
 	struct record_head head;
 	u64 function; /* its address, or that of its first instructions */
 	u32 has_packet; /* it is an arrival */
@@ -111,13 +111,17 @@ struct passage {
 
 /* The first one, where the packet is selected. */
 struct arrival {
-	struct passage passage;
+	struct call call;
 	struct part_base base;
 };
+
+#define GENERATION_UNKNOWN 2
 
 /* A base chain is entered; the base part's frame follows. */
 struct entry {
 	struct record_head head;
+	u32 hash; /* skb->hash; 0: not computed yet */
+	u32 generation; /* nft's gencursor: 0 or 1 */
 	struct part_conntrack conntrack;
 	struct part_nft nft;
 	struct part_base base;

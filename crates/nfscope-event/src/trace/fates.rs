@@ -15,7 +15,7 @@ pub struct Sent {
 
 /// A kernel function is called with the packet.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Passed {
+pub struct Called {
     /// Its name; an address where that is not known.
     pub function: String,
     /// Its module; none of the kernel's own.

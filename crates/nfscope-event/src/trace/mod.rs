@@ -4,9 +4,12 @@ mod fates;
 
 use serde::{Deserialize, Serialize};
 
-pub use fates::{Cloned, Delivered, Dropped, Ended, Missing, Passed, Sent, Socket};
+pub use fates::{Called, Cloned, Delivered, Dropped, Ended, Missing, Sent, Socket};
 
-use crate::{Backend, ChainRef, Conntrack, Device, Mapping, Netns, Packet, Process};
+use crate::{
+    Backend, ChainRef, Conntrack, Device, Evaluation, Mapping, Netns, Packet, Passed, Process,
+    Verdict,
+};
 
 /// One step on a packet's way.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -45,13 +48,13 @@ pub enum Step {
     /// A rule did not match.
     NoMatch(Box<NoMatch>),
     /// The end of a chain was reached.
-    End(ChainEnd),
+    End(Box<ChainEnd>),
     /// The policy of a base chain applied.
-    Policy(TracePolicy),
+    Policy(Box<TracePolicy>),
     /// The rule before it mapped the connection's addresses (NAT).
     Mapped(Box<Mapped>),
     /// A kernel function is called with the packet.
-    Function(Box<Passed>),
+    Function(Box<Called>),
     /// Handed to a device's driver.
     Sent(Sent),
     /// Handed to a socket.
@@ -95,74 +98,16 @@ pub struct Enter {
     pub out_device: Option<Device>,
     /// The packet as it is now.
     pub packet: Packet,
+    /// `skb->hash`, if it was computed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hash: Option<u32>,
+    /// Which of the ruleset's two generations is in force: nftables'
+    /// `gencursor`, 0 or 1; the bit of the genmask that rules are looked at by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u8>,
     /// The process in whose context it is; none in softirq.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub process: Option<Process>,
-}
-
-/// What a rule or policy says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// The next rule follows.
-    Continue,
-    /// The base chain lets the packet pass.
-    Accept,
-    /// The packet ends.
-    Drop,
-    /// The packet is the rule's now.
-    Stolen,
-    /// The packet goes to user space.
-    Queue,
-    /// Another chain follows, then the next rule.
-    Jump,
-    /// Another chain follows.
-    Goto,
-    /// Back to the calling chain.
-    Return,
-    /// A number that has no name here.
-    Unknown,
-}
-
-impl Verdict {
-    /// The word nft uses.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Continue => "continue",
-            Self::Accept => "accept",
-            Self::Drop => "drop",
-            Self::Stolen => "stolen",
-            Self::Queue => "queue",
-            Self::Jump => "jump",
-            Self::Goto => "goto",
-            Self::Return => "return",
-            Self::Unknown => "unknown",
-        }
-    }
-
-    /// From the kernel's number: `NF_*` (`include/uapi/linux/netfilter.h`), or
-    /// `enum nft_verdicts`, which are negative.
-    pub fn from_code(code: i32) -> Self {
-        match code {
-            -1 => Self::Continue,
-            -3 => Self::Jump,
-            -4 => Self::Goto,
-            -5 => Self::Return,
-            0.. => match code & 0xff {
-                0 => Self::Drop,
-                1 => Self::Accept,
-                2 => Self::Stolen,
-                3 => Self::Queue,
-                _ => Self::Unknown,
-            },
-            _ => Self::Unknown,
-        }
-    }
-
-    /// Whether the base chain is left with it.
-    pub fn is_final(self) -> bool {
-        matches!(self, Self::Accept | Self::Drop | Self::Stolen | Self::Queue)
-    }
 }
 
 /// A rule in words.
@@ -208,6 +153,9 @@ pub struct NoMatch {
     /// hexadecimal, as they lie in memory).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registers: Option<String>,
+    /// With `--expr`.
+    #[serde(flatten)]
+    pub evaluation: Evaluation,
 }
 
 /// Which condition of a rule a packet did not meet.
@@ -262,6 +210,13 @@ pub struct TraceRule {
     /// Time since the base chain was entered, where it is left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub elapsed_ns: Option<u64>,
+    /// Passages through chains that end here, the innermost first, as far as
+    /// the chains' rules are known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_matched: Vec<Passed>,
+    /// With `--expr`.
+    #[serde(flatten)]
+    pub evaluation: Evaluation,
 }
 
 /// The end of a chain was reached.
@@ -274,6 +229,13 @@ pub struct ChainEnd {
     /// The chain.
     #[serde(flatten)]
     pub place: ChainRef,
+    /// Passages through chains that end here, the innermost first, as far as
+    /// the chains' rules are known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_matched: Vec<Passed>,
+    /// With `--expr`.
+    #[serde(flatten)]
+    pub evaluation: Evaluation,
 }
 
 /// The policy of a base chain applied.
@@ -289,6 +251,9 @@ pub struct TracePolicy {
     /// Time since the base chain was entered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub elapsed_ns: Option<u64>,
+    /// With `--expr`.
+    #[serde(flatten)]
+    pub evaluation: Evaluation,
 }
 
 /// A rule mapped the connection's addresses.

@@ -207,6 +207,7 @@ pub mod expr {
     pub const HASH_DREG: u16 = 2;
     pub const HASH_LEN: u16 = 3;
     pub const HASH_MODULUS: u16 = 4;
+    pub const HASH_SEED: u16 = 5;
     pub const HASH_OFFSET: u16 = 6;
     pub const HASH_TYPE: u16 = 7;
     pub const IMMEDIATE_DREG: u16 = 1;

@@ -59,7 +59,32 @@ impl Socket {
         chain: &str,
         wanted: &HashSet<u64>,
     ) -> Result<HashMap<u64, Vec<u8>>, Error> {
-        let lists = self.dump(
+        let lists = self.chain_rules(family, table, chain, |handle, all| {
+            wanted.contains(&handle).then(|| (handle, list(all)))
+        })?;
+        Ok(lists.into_iter().flatten().collect())
+    }
+
+    /// Handles of a chain's rules, in order; none if there is no such chain.
+    pub(crate) fn rule_handles(
+        &mut self,
+        family: Family,
+        table: &str,
+        chain: &str,
+    ) -> Result<Option<Vec<u64>>, Error> {
+        self.chain_rules(family, table, chain, |handle, _| Some(handle))
+    }
+
+    /// What is to be read of a chain's rules, in order; none if there is no
+    /// such chain.
+    fn chain_rules<T>(
+        &mut self,
+        family: Family,
+        table: &str,
+        chain: &str,
+        read: impl Fn(u64, Attributes<'_>) -> Option<T>,
+    ) -> Result<Option<Vec<T>>, Error> {
+        let rules = self.dump(
             (c::NFT_MSG_GETRULE, family.nfproto()),
             "list a chain's rules",
             |w| {
@@ -72,12 +97,12 @@ impl Socket {
                 let same = |kind, value: &str| all.get(kind).is_some_and(|a| a.string() == value);
                 let ours = same(c::NFTA_RULE_TABLE, table) && same(c::NFTA_RULE_CHAIN, chain);
                 let handle = all.get(c::NFTA_RULE_HANDLE).and_then(Attribute::u64)?;
-                (ours && wanted.contains(&handle)).then(|| (handle, list(all)))
+                if ours { read(handle, all) } else { None }
             },
         );
-        match lists {
-            Err(error) if error.errno() == Some(libc::ENOENT) => Ok(HashMap::new()),
-            lists => lists.map(|lists| lists.into_iter().collect()),
+        match rules {
+            Err(error) if error.errno() == Some(libc::ENOENT) => Ok(None),
+            rules => rules.map(Some),
         }
     }
 }

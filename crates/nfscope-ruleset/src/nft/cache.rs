@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use nfscope_event::Family;
 
-use super::lookup::{Lookup, RuleQuery};
+use super::lookup::{ChainQuery, Lookup, RuleQuery};
+use super::order::Order;
 use super::program;
 use super::rule::{Chain, Rule};
 use super::shared::{Shared, Signal};
@@ -109,6 +110,12 @@ impl RulesetCache {
     /// the rule went before somebody asked.
     pub fn details(&self, namespace: Inode, query: &RuleQuery<'_>) -> Lookup<why::Rule> {
         self.ask(namespace, Some(query.at), |shared| shared.state().store.details(query))
+    }
+
+    /// The rules of a chain in the order that they had. Unknown if it has
+    /// changed since and nobody had asked before.
+    pub fn order(&self, namespace: Inode, query: &ChainQuery<'_>) -> Lookup<Arc<Order>> {
+        self.ask(namespace, Some(query.at), |shared| shared.state().store.order(query))
     }
 
     /// A chain, as it is now.

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use nfscope_event::Family;
 
 use super::lookup::{Lookup, RuleQuery};
+use super::order;
 use super::rule::Rule;
+use super::shared::Shared;
 use super::store::{SETTLED_NS, Store};
 use crate::netlink::expr::{self, Expr, Kind};
 use crate::netlink::{Error, SetContents, Socket};
@@ -56,11 +58,6 @@ pub(super) struct Details {
 }
 
 impl Details {
-    /// Whether the kernel is to be asked.
-    pub(super) fn wanting(&self) -> bool {
-        !self.wanted.is_empty()
-    }
-
     fn put(&mut self, key: Key, told: Option<Told>, at: u64) {
         self.wanted.remove(&key);
         match self.answers.get_mut(&key) {
@@ -83,6 +80,11 @@ impl Details {
 }
 
 impl Store {
+    /// Whether the kernel is to be asked for rules or chains.
+    pub(super) fn wanting(&self) -> bool {
+        !self.details.wanted.is_empty() || self.orders.wanting()
+    }
+
     /// A rule in full.
     pub(crate) fn details(&mut self, query: &RuleQuery<'_>) -> Lookup<why::Rule> {
         let (key, family, rule) = match self.life(query) {
@@ -180,11 +182,13 @@ impl Told {
     }
 }
 
-/// Asks the kernel for the rules that are wanted. Says whether there were any.
-pub(super) fn fetch(shared: &super::shared::Shared, socket: &mut Socket) -> Result<bool, Error> {
+/// Asks the kernel for the rules and the orders of chains that are wanted. Says
+/// whether there were any.
+pub(super) fn fetch(shared: &Shared, socket: &mut Socket) -> Result<bool, Error> {
+    let ordered = order::fetch(shared, socket)?;
     let wanted = shared.state().store.take_wanted(monotonic_ns());
     if wanted.is_empty() {
-        return Ok(false);
+        return Ok(ordered);
     }
     let mut about = About::default();
     for chain in wanted {

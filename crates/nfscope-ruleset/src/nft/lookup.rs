@@ -39,6 +39,21 @@ pub struct RuleQuery<'a> {
     pub at: u64,
 }
 
+/// Names a chain at a moment.
+#[derive(Debug, Clone, Copy)]
+pub struct ChainQuery<'a> {
+    /// Family of the table.
+    pub family: Family,
+    /// Table.
+    pub table: &'a str,
+    /// As [`RuleQuery::table_handle`].
+    pub table_handle: Option<u64>,
+    /// The chain.
+    pub chain: &'a str,
+    /// When, as [`crate::monotonic_ns`] counts.
+    pub at: u64,
+}
+
 /// An answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Lookup<T> {
@@ -160,7 +175,7 @@ impl Store {
         found.map_or(Lookup::Unknown, Lookup::Known)
     }
 
-    fn lives<'a>(
+    pub(super) fn lives<'a>(
         &'a self,
         family: Family,
         name: &'a str,
@@ -181,6 +196,6 @@ fn is_cut(whole: &str, name: &str, handle: Option<u64>) -> bool {
 }
 
 /// Whether a table may have been there at that time.
-fn alive(instance: &Instance, at: u64) -> bool {
+pub(super) fn alive(instance: &Instance, at: u64) -> bool {
     instance.created <= at && instance.deleted.is_none_or(|deleted| at <= deleted)
 }

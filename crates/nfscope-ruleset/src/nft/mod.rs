@@ -16,6 +16,7 @@ mod jobs;
 mod life;
 mod listing;
 mod lookup;
+mod order;
 mod program;
 mod rule;
 mod shared;
@@ -25,5 +26,6 @@ mod texts;
 mod worker;
 
 pub use cache::{Options, RulesetCache};
-pub use lookup::{Lookup, RuleQuery};
+pub use lookup::{ChainQuery, Lookup, RuleQuery};
+pub use order::Order;
 pub use rule::{BaseChain, Chain, Rule, hook_name};

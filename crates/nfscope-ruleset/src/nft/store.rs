@@ -15,6 +15,7 @@ use nfscope_event::Family;
 use super::details::Details;
 use super::iptables;
 use super::life::{Entry, Instance, Replaced};
+use super::order::Orders;
 use super::rule::Rule;
 use super::snapshot::Snapshot;
 use crate::netlink::{ChainInfo, Change, Ending, Expression, RuleInfo, SetInfo, TableInfo};
@@ -47,6 +48,8 @@ pub(crate) struct Store {
     pub(super) gone_textless: VecDeque<(u64, (u64, u64))>,
     /// Rules in full, as far as they were asked for.
     pub(super) details: Details,
+    /// Orders of chains, likewise.
+    pub(super) orders: Orders,
     /// Texts to be got, by table and rule handle.
     pub(super) wanted: BTreeMap<(u64, u64), Wanted>,
     /// Up to then every change is in here (monotonic ns); 0: not yet loaded.
@@ -103,6 +106,9 @@ impl Store {
         }
         // What came since the last reading came at an unknown time after it.
         let since = self.synced;
+        if since != 0 {
+            self.orders.all_changed(now);
+        }
         for table in snapshot.tables {
             self.new_table(table, since);
         }
@@ -122,7 +128,17 @@ impl Store {
         for (table, rule) in gone {
             self.delete_rule(table, rule, now);
         }
+        let mut orders: HashMap<(Family, String, String), Vec<u64>> = HashMap::new();
+        for rule in &snapshot.rules {
+            let chain = (rule.family, rule.table.clone(), rule.chain.clone());
+            orders.entry(chain).or_default().push(rule.handle);
+        }
         for chain in snapshot.chains {
+            let place = (chain.family, chain.table.clone(), chain.name.clone());
+            let order = orders.remove(&place).unwrap_or_default();
+            if let Some(table) = self.live(chain.family, &chain.table).map(|i| i.handle) {
+                self.orders.seed(table, &chain.name, order, now);
+            }
             self.new_chain(chain);
         }
         for set in snapshot.sets {
@@ -156,11 +172,19 @@ impl Store {
                 }
                 self.forget();
             }
-            Change::NewChain(chain) => self.new_chain(chain),
+            Change::NewChain(chain) => {
+                // it may have had another name
+                self.reordered(chain.family, &chain.table, &chain.name, earliest, now);
+                self.new_chain(chain);
+            }
             // Deleted chains and sets stay for the rules that were theirs.
             Change::DeletedChain(_) | Change::DeletedSet(_) | Change::Generation(_) => {}
-            Change::NewRule(rule) => self.new_rule(rule, Some(earliest), now),
+            Change::NewRule(rule) => {
+                self.reordered(rule.family, &rule.table, &rule.chain, earliest, now);
+                self.new_rule(rule, Some(earliest), now);
+            }
             Change::DeletedRule(rule) => {
+                self.reordered(rule.family, &rule.table, &rule.chain, earliest, now);
                 if let Some(instance) = self.live(rule.family, &rule.table) {
                     let table = instance.handle;
                     // of a replacement older kernels tell the old rule's end last
@@ -182,6 +206,12 @@ impl Store {
                     instance.map_changed(set, earliest, now);
                 }
             }
+        }
+    }
+
+    fn reordered(&mut self, family: Family, table: &str, chain: &str, earliest: u64, now: u64) {
+        if let Some(table) = self.live(family, table).map(|instance| instance.handle) {
+            self.orders.changed(table, chain, earliest, now);
         }
     }
 
@@ -304,6 +334,7 @@ impl Store {
                 return true;
             }
             surplus -= 1;
+            self.orders.forget(instance.handle);
             wanted.retain(|(table, _), _| *table != instance.handle);
             false
         });

@@ -152,7 +152,7 @@ impl Worker {
                 || !self.early.is_empty()
                 || self.job.is_some()
                 || state.store.behind()
-                || state.store.details.wanting()
+                || state.store.wanting()
                 || (self.nft.is_some() && state.store.wants_text())
         };
         let mut fds = vec![self.wake.as_fd(), self.monitor.as_fd()];

@@ -31,7 +31,27 @@ const TCP_TIMESTAMP: &[Entry] = &[
     entry("tsval", 16, 32, Type::Number),
     entry("tsecr", 48, 32, Type::Number),
 ];
+const TCP_SACK: &[Entry] = &[
+    OPTION_KIND,
+    OPTION_LENGTH,
+    entry("left", 16, 32, Type::Number),
+    entry("right", 48, 32, Type::Number),
+];
+const TCP_MPTCP: &[Entry] = &[OPTION_KIND, OPTION_LENGTH, entry("subtype", 16, 4, Type::Number)];
+const VXLAN: &[Entry] = &[entry("flags", 0, 8, Type::Number), entry("vni", 32, 24, Type::Number)];
+const GENEVE: &[Entry] =
+    &[entry("type", 16, 16, Type::Ethertype), entry("vni", 32, 24, Type::Number)];
 const IPV4: &[Entry] = &[entry("type", 0, 8, Type::Number), OPTION_LENGTH];
+
+/// What a tunnel's header is called (`enum nft_inner_type`), and its fields
+/// (nftables `src/proto.c`).
+pub(super) fn tunnel(kind: u32) -> (&'static str, &'static [Entry]) {
+    match kind {
+        1 => ("vxlan", VXLAN),
+        2 => ("geneve", GENEVE),
+        _ => ("inner", &[]),
+    }
+}
 
 /// What an extension header or option is called, and its fields.
 pub(super) fn extension(what: ExthdrKind, number: u8) -> (String, &'static [Entry]) {
@@ -46,9 +66,10 @@ pub(super) fn extension(what: ExthdrKind, number: u8) -> (String, &'static [Entr
         (ExthdrKind::Tcp, 2) => ("maxseg", TCP_MAXSEG),
         (ExthdrKind::Tcp, 3) => ("window", TCP_WINDOW),
         (ExthdrKind::Tcp, 4) => ("sack-perm", TCP),
-        (ExthdrKind::Tcp, 5) => ("sack", TCP),
+        (ExthdrKind::Tcp, 5) => ("sack", TCP_SACK),
         (ExthdrKind::Tcp, 8) => ("timestamp", TCP_TIMESTAMP),
-        (ExthdrKind::Tcp, 30) => ("mptcp", TCP),
+        (ExthdrKind::Tcp, 19) => ("md5sig", TCP),
+        (ExthdrKind::Tcp, 30) => ("mptcp", TCP_MPTCP),
         (ExthdrKind::Tcp, 34) => ("fastopen", TCP),
         (ExthdrKind::Ipv4, 7) => ("rr", IPV4),
         (ExthdrKind::Ipv4, 131) => ("lsrr", IPV4),

@@ -35,7 +35,7 @@ pub(super) fn field(kind: &Kind, family: Family) -> Option<(Field, Register)> {
             let words = format!("numgen {how} mod {}{}", numgen.modulus, plus(numgen.offset));
             (Field::new(words, Type::Number, 4, Says::Was), to)
         }
-        Kind::Hash { from: None, modulus, offset, to } => {
+        Kind::Hash { from: None, modulus, offset, to, .. } => {
             let words = format!("symhash mod {modulus}{}", plus(offset));
             (Field::new(words, Type::Number, 4, Says::Was), to)
         }

@@ -107,6 +107,10 @@ fn tunnels_and_packets_within_them() {
         cmp(Comparison::Equal, &[0, 80]),
     ]);
     let facts = PacketFacts::default();
+    let vni = Payload { base: 4, offset: 4, length: 3 };
+    let header =
+        rule(vec![inner(Kind::Payload(vni, register(1))), cmp(Comparison::Equal, &[0, 0, 5])]);
+    assert_eq!(why(&header, 1, &[0, 0, 6], &facts), "vxlan vni 5: packet has 6");
     assert_eq!(why(&within, 5, &[0, 81], &facts), "vxlan tcp dport 80: packet has 81");
     assert_eq!(
         why(&within, 4, &[], &facts),
@@ -127,7 +131,7 @@ fn what_is_not_known_is_said_with_its_registers() {
     let raw = rule(vec![payload(2, 4, 4), cmp(Comparison::Less, &[0, 0, 0, 9])]);
     assert_eq!(
         why(&raw, 1, &[0, 0, 0, 10], &PacketFacts::default()),
-        "@th,32,32 < 0x00000009: packet has 0x0000000a"
+        "@th,32,32 < 0x9: packet has 0xa"
     );
     assert!(why(&raw, 9, &[], &PacketFacts::default()).starts_with("expression: why"));
     let key = rule(vec![("meta", Kind::Meta(999, register(1))), cmp(Comparison::Equal, &[1])]);

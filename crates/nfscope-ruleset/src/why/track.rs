@@ -126,9 +126,10 @@ impl Track {
             Kind::Byteorder { from, to, length, .. } => {
                 self.change(*from, *to, *length, |value| value.swapped = !value.swapped);
             }
-            Kind::Hash { from: Some((from, length)), modulus, offset, to } => {
+            Kind::Hash { from: Some((from, length)), modulus, seed, offset, to } => {
                 let key = self.words_of(*from, *length as usize);
-                let words = format!("jhash {key} mod {modulus}{}", loads::plus(*offset));
+                let seed = seed.map(|seed| format!(" seed {seed:#x}")).unwrap_or_default();
+                let words = format!("jhash {key} mod {modulus}{seed}{}", loads::plus(*offset));
                 let field = Field::new(words, Type::Number, 4, Says::Was);
                 self.put(Source::Field(field), *to, 4, tunnel);
             }

@@ -33,6 +33,8 @@ pub(super) enum Type {
     Mark,
     /// Bytes of which nothing is known: `0x…`.
     Raw,
+    /// A part of the packet that has no name: `0x7`.
+    Part,
     Port,
     Ipv4,
     Ipv6,
@@ -109,7 +111,8 @@ impl Type {
             | Self::Ether
             | Self::Ethertype
             | Self::ArpOperation
-            | Self::Raw => Order::Big,
+            | Self::Raw
+            | Self::Part => Order::Big,
             _ => Order::Host,
         }
     }
@@ -169,6 +172,11 @@ impl Type {
             Self::Name => return format!("\"{}\"", text(bytes)),
             Self::CtLabel => return labels(bytes),
             Self::Raw => return hex(bytes),
+            Self::Part => {
+                let digits = hex(bytes);
+                let digits = digits.trim_start_matches("0x").trim_start_matches('0');
+                return format!("0x{}", if digits.is_empty() { "0" } else { digits });
+            }
             _ => {}
         }
         match number(bytes, order) {

@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use super::extensions::extension;
+use super::extensions::{extension, tunnel};
 use super::field::{Field, Says};
-use super::headers::{Entry, Protocols, base};
+use super::headers::{Entry, base};
 use super::track::{Source, Step, Value};
 use super::value::{self, Names, Order, Type};
 use crate::netlink::expr::Payload;
@@ -31,7 +31,11 @@ pub(super) fn of(value: &Value) -> View {
     let (mask, suffix) = changes(&value.steps);
     let mut view = match &value.source {
         Source::Field(field) => whole(field.clone(), mask),
-        Source::Payload(payload, protocols) => packet(*payload, protocols, mask),
+        Source::Payload(payload, protocols) => {
+            let header = value.tunnel.filter(|_| payload.base == base::TUNNEL).map(tunnel);
+            let fields = header.map_or(protocols.fields(payload.base), |(_, fields)| fields);
+            packet(*payload, fields, mask)
+        }
         Source::Extension { what, number, offset, length } => {
             let (name, fields) = extension(*what, *number);
             let (start, bits) = (*offset as usize * 8, *length as usize * 8);
@@ -40,19 +44,14 @@ pub(super) fn of(value: &Value) -> View {
                 Some(_) => String::new(),
                 None => format!("@{start},{bits}"),
             };
-            let raw = Field::new(at, Type::Raw, *length as usize, Says::Has);
+            let raw = Field::new(at, Type::Part, *length as usize, Says::Has);
             let mut view = view.take().unwrap_or_else(|| whole(raw, None));
             view.words = format!("{name} {}", view.words);
             view
         }
     };
-    if let Some(tunnel) = value.tunnel {
-        let name = match tunnel {
-            1 => "vxlan",
-            2 => "geneve",
-            _ => "inner",
-        };
-        view.words = format!("{name} {}", view.words);
+    if let Some(kind) = value.tunnel {
+        view.words = format!("{} {}", tunnel(kind).0, view.words);
     }
     if value.swapped {
         view.order = view.order.swapped();
@@ -86,9 +85,9 @@ fn whole(field: Field, mask: Option<Vec<u8>>) -> View {
     View { words, kind, order, says, shift: 0, mask, prefix: None, suffix: String::new() }
 }
 
-fn packet(payload: Payload, protocols: &Protocols, mask: Option<Vec<u8>>) -> View {
+fn packet(payload: Payload, fields: &[Entry], mask: Option<Vec<u8>>) -> View {
     let (start, bits) = (payload.offset as usize * 8, payload.length as usize * 8);
-    if let Some(view) = bits_of(protocols.fields(payload.base), start, bits, mask.clone()) {
+    if let Some(view) = bits_of(fields, start, bits, mask.clone()) {
         return view;
     }
     let base = match payload.base {
@@ -100,7 +99,7 @@ fn packet(payload: Payload, protocols: &Protocols, mask: Option<Vec<u8>>) -> Vie
         other => format!("base {other}"),
     };
     let words = format!("@{base},{start},{bits}");
-    whole(Field::new(words, Type::Raw, payload.length as usize, Says::Has), mask)
+    whole(Field::new(words, Type::Part, payload.length as usize, Says::Has), mask)
 }
 
 /// The field that these bits of a header are, with a mask or without.

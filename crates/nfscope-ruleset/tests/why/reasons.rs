@@ -161,6 +161,9 @@ fn cases() -> Vec<(&'static str, &'static str, Vec<u8>, &'static str)> {
         ("ct count over 5", "connlimit", vec![], "there are no more than 5 connections"),
         ("numgen random mod 10 < 5", "cmp", big(7), "was 7"),
         ("jhash ip saddr mod 2 1", "cmp", host(0), "was 0"),
+        ("jhash ip saddr mod 2 seed 0x7 offset 100 1", "cmp", host(100), "was 100"),
+        ("tcp option sack left 5", "cmp", big(6), "packet has 6"),
+        ("tcp option sack right 5", "cmp", big(6), "packet has 6"),
         ("symhash mod 2 1", "cmp", host(0), "was 0"),
         (
             "ether saddr 00:01:02:03:04:05",

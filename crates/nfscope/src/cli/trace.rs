@@ -11,6 +11,7 @@ Examples:
   nfscope trace tcp port 10000           the way of each packet that the pcap filter matches
   nfscope trace -c 1 host 10.0.0.1       of the next one only
   nfscope trace --netns blue icmp -v     of packets in one network namespace, in detail
+  nfscope trace --expr -c 1 udp          with each expression of each rule
   nfscope trace --stream udp             each step as it comes, not packet by packet
   nfscope trace --json tcp | jq .step    one JSON object a step
   nfscope trace --functions udp port 53  with the kernel functions that it passed
@@ -48,6 +49,11 @@ pub struct TraceArguments {
     /// wanted and what the packet had
     #[arg(long)]
     pub why: bool,
+
+    /// For each rule that was looked at, list its expressions with their results
+    /// (NFT_CONTINUE, NFT_BREAK, NF_DROP), and tell which rule or chain follows
+    #[arg(long)]
+    pub expr: bool,
 
     /// Tell the kernel functions that the packet passed, too
     ///
@@ -110,6 +116,14 @@ pub struct TraceArguments {
     #[arg(long, value_name = "BYTES", default_value_t = 128,
           value_parser = clap::value_parser!(u32).range(40..=512))]
     pub snaplen: u32,
+}
+
+impl TraceArguments {
+    /// Whether rules that do not match are to be told, and with nftables'
+    /// registers.
+    pub fn misses(&self) -> Option<bool> {
+        (self.all || self.why || self.expr).then_some(self.why)
+    }
 }
 
 /// `--backend`

@@ -36,7 +36,7 @@ pub fn run(arguments: &TraceArguments) -> Result<(), Failure> {
         filter,
         netns,
         device: arguments.interface.clone(),
-        misses: (arguments.all || arguments.why).then_some(arguments.why),
+        misses: arguments.misses(),
         follow: !arguments.no_follow,
         has_reason: machine.has_reason,
         has_place: machine.has_place,
@@ -54,8 +54,8 @@ pub fn run(arguments: &TraceArguments) -> Result<(), Failure> {
         notices.extend(functions.left_out(started.refused_functions()));
     }
     let signals = Signals::install()?;
-    let resolver =
-        TraceResolver::new(reasons, started.backend(), functions.names, arguments.numeric);
+    let (backend, names) = (started.backend(), functions.names);
+    let resolver = TraceResolver::new(reasons, backend, names, arguments.numeric, arguments.expr);
     // packets are followed into other namespaces
     let only = netns.filter(|_| arguments.no_follow);
     let rules = Rules::new(only, arguments.numeric, true);

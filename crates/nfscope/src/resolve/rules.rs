@@ -7,7 +7,7 @@ use nfscope_collect::drop::{DropRecord, NftPart};
 use nfscope_event::{Cause, ChainRef, Drop, Netns, NftRule, NftVerdict};
 use nfscope_ruleset::netlink::Ending;
 use nfscope_ruleset::netns::{self, Names};
-use nfscope_ruleset::nft::{Lookup, Options, Rule, RuleQuery, RulesetCache};
+use nfscope_ruleset::nft::{ChainQuery, Lookup, Options, Order, Rule, RuleQuery, RulesetCache};
 use nfscope_ruleset::why;
 
 /// More namespaces than this are not all watched from the start: each takes a
@@ -179,6 +179,11 @@ impl Rules {
     /// The rule in full, for the explanation of what it does not match.
     pub(super) fn details(&self, inode: u32, query: &RuleQuery<'_>) -> Lookup<why::Rule> {
         self.cache.details(inode, query)
+    }
+
+    /// The rules of a chain in their order.
+    pub(super) fn order(&self, inode: u32, query: &ChainQuery<'_>) -> Lookup<Arc<Order>> {
+        self.cache.order(inode, query)
     }
 
     /// Why a rule that is known has no text.

@@ -18,7 +18,7 @@ pub use escape::{escape, escape_bytes};
 pub use json::Json;
 pub use summary::Summary;
 pub use text::{Text, TextOptions};
-pub use trace::{TraceSummary, TraceTree};
+pub use trace::{TraceSummary, TraceTree, TreeOptions};
 
 use std::io;
 

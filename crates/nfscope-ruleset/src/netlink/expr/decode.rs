@@ -177,6 +177,7 @@ impl Reader<'_> {
                 Kind::Hash {
                     from,
                     modulus: self.u32(e::HASH_MODULUS)?,
+                    seed: self.u32(e::HASH_SEED),
                     offset: self.u32(e::HASH_OFFSET).unwrap_or(0),
                     to: self.register(e::HASH_DREG)?,
                 }

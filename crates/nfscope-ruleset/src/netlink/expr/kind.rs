@@ -142,6 +142,8 @@ pub enum Kind {
         from: Option<(Register, u32)>,
         /// Exclusive limit.
         modulus: u32,
+        /// Where the rule gives one.
+        seed: Option<u32>,
         /// First byte, or what is added.
         offset: u32,
         /// Register that is written.

@@ -10,7 +10,7 @@ use nfscope_event::{Event, LossPlace, Lost, Notice, Trace};
 use crate::cli::TraceArguments;
 use crate::commands::selection;
 use crate::resolve::{Answer, ConnectionIds, Owners, Rules, TraceResolver, Unresolved};
-use crate::sinks::{Clock, Json, Sink, TextOptions, TraceSummary, TraceTree};
+use crate::sinks::{Clock, Json, Sink, TextOptions, TraceSummary, TraceTree, TreeOptions};
 
 /// Steps that wait for a rule's text at most; beyond, the oldest goes without.
 const MAX_WAITING: usize = 65_536;
@@ -57,14 +57,16 @@ impl Stream {
         let sink: Box<dyn Sink> = if a.json {
             Box::new(Json::new(out))
         } else {
-            let options = TextOptions {
+            let text = TextOptions {
                 color: selection::colored(a.color, terminal),
                 verbose: a.verbose,
                 own_netns,
                 clock: Clock::local(),
             };
             let linger = if a.stream { Duration::ZERO } else { a.linger };
-            Box::new(TraceTree::new(out, options, linger))
+            let lists_all = a.misses().is_some();
+            let options = TreeOptions { text, linger, expr: a.expr, lists_all };
+            Box::new(TraceTree::new(out, options))
         };
         let closing = TraceSummary::new(BufWriter::new(io::stderr()));
         Self {

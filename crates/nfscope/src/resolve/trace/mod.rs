@@ -1,10 +1,13 @@
 //! From a record of the kernel to a step on a packet's way.
 
+mod calls;
 mod connection;
 mod decisions;
+mod evaluation;
 mod fates;
 mod headers;
 mod ids;
+mod passages;
 mod rules;
 #[cfg(test)]
 mod tests;
@@ -12,10 +15,10 @@ mod tests;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use nfscope_collect::trace::{Entry, Head, Miss, Passage, Record, TraceRecord};
+use nfscope_collect::trace::{Entry, Head, Miss, Record, TraceRecord};
 use nfscope_event::{
-    Backend, ChainRef, Device, Enter, Family, Missing, Netns, NoMatch, Packet, Passed, RuleText,
-    Step, Trace,
+    Backend, ChainRef, Device, Enter, Evaluation, Family, Missing, Netns, NoMatch, RuleText, Step,
+    Trace,
 };
 
 use super::drop::{packet, process};
@@ -25,11 +28,14 @@ use connection::{conntrack, mapped};
 use decisions::{Traversal, decide};
 use headers::Headers;
 pub use ids::ConnectionIds;
+use passages::{Around, Passage};
 
 /// A packet of which nothing was heard for so long is not remembered.
 const FORGET_NS: u64 = 300_000_000_000;
 /// So many packets are remembered before any is forgotten.
 const MANY: usize = 65_536;
+/// `NFT_BREAK`
+const BREAK: i32 = -2;
 /// What is known of a packet while it lives.
 #[derive(Debug, Clone)]
 struct Way {
@@ -59,6 +65,10 @@ pub struct Unresolved {
     registers: Option<[u32; 20]>,
     /// The packet as it entered the chain, for rules that did not match.
     packet: Option<Arc<Headers>>,
+    /// Where it stands among the chains.
+    around: Around,
+    /// Each expression's result is wanted.
+    expr: bool,
 }
 
 impl Unresolved {
@@ -85,6 +95,7 @@ pub struct TraceResolver {
     functions: FunctionNames,
     ways: HashMap<(u64, u64), Way>,
     last: u64,
+    expr: bool,
 }
 
 /// Before that an answer may wait for changes of the ruleset (see
@@ -95,15 +106,16 @@ const PATIENCE_NS: u64 = 20_000_000_000;
 
 impl TraceResolver {
     /// `functions`: those whose calls are told. `numeric`: print addresses
-    /// instead of function names.
+    /// instead of function names; `expr`: tell each expression's result.
     pub fn new(
         reasons: ReasonNames,
         backend: Backend,
         functions: FunctionNames,
         numeric: bool,
+        expr: bool,
     ) -> Self {
         let drops = DropResolver::new(reasons, backend, &[], numeric);
-        Self { drops, backend, functions, ways: HashMap::new(), last: 0 }
+        Self { drops, backend, functions, ways: HashMap::new(), last: 0, expr }
     }
 
     /// Now, as a wall clock stamp.
@@ -121,6 +133,8 @@ impl TraceResolver {
         let mut steps = Vec::new();
         let missing = head.sequence.saturating_sub(way.sequence.saturating_add(1));
         if missing > 0 {
+            let open = way.open.iter_mut().flat_map(|t| &mut t.chains);
+            open.for_each(|passage| passage.whole = false);
             let step = Step::Missing(Missing { count: missing });
             steps.push(self.step(&way, head, head.sequence - 1, step));
         }
@@ -132,15 +146,18 @@ impl TraceResolver {
             way.open.truncate(at + 1);
         }
         let mut rule = (0, None);
+        let mut around = Around::default();
         let step = match &record.what {
             Record::Entry(entry) => self.entry(&mut way, head, entry),
             Record::Decision(decision) => {
                 rule = (way.open.last().map_or(0, |t| t.table_handle), decision.registers);
-                decide(&mut way, head, decision)
+                let (step, place) = decide(&mut way, head, decision);
+                around = place;
+                Some(step)
             }
             Record::Fate(fate) => self.fate(&mut way, head, fate),
             Record::Mapping(connection) => Some(mapped(head.traversal, connection)),
-            Record::Function(passage) => Some(self.passed(&mut way, head, passage)),
+            Record::Function(call) => Some(self.called(&mut way, head, call)),
             Record::Misses(misses) => {
                 steps.extend(self.misses(&mut way, head, misses));
                 None
@@ -150,6 +167,7 @@ impl TraceResolver {
             way.gone |= step.ends();
             let mut last = self.step(&way, head, head.sequence, step);
             (last.table_handle, last.registers) = rule;
+            last.around = around;
             steps.push(last);
         }
         // a rule that sends or steals the packet says so behind its end
@@ -203,6 +221,8 @@ impl TraceResolver {
             monotonic_ns: head.monotonic_ns,
             registers: None,
             packet: None,
+            around: Around::default(),
+            expr: self.expr,
         }
     }
 
@@ -228,7 +248,7 @@ impl TraceResolver {
             base: place.clone(),
             table_handle: chain.table_handle,
             netns: entry.packet.netns,
-            chains: vec![chain.chain.clone()],
+            chains: vec![Passage::new(chain.chain.clone())],
             packet: Arc::new(Headers::of(entry)),
         });
         let device =
@@ -240,70 +260,44 @@ impl TraceResolver {
             in_device: device(&chain.input),
             out_device: device(&chain.output),
             packet: packet(&entry.packet),
+            hash: entry.hash,
+            generation: entry.generation,
             process: process(entry.packet.process.as_ref()),
         })))
-    }
-
-    fn passed(&self, way: &mut Way, head: &Head, passage: &Passage) -> Step {
-        let found = self.functions.get(passage.address);
-        let first = passage.packet.as_deref();
-        if let Some(first) = first {
-            way.netns = first.netns;
-        }
-        Step::Function(Box::new(Passed {
-            function: match found {
-                Some((name, _)) => name.to_owned(),
-                None => format!("{:#x}", passage.address),
-            },
-            module: found.and_then(|(_, module)| module).map(str::to_owned),
-            offset_ns: head.monotonic_ns.saturating_sub(head.start),
-            traversal: Some(head.traversal).filter(|traversal| *traversal != 0),
-            packet: first.map(packet).map(with_length),
-            process: first.and_then(|first| process(first.process.as_ref())),
-        }))
     }
 
     fn misses(&self, way: &mut Way, head: &Head, misses: &[Miss]) -> Vec<Unresolved> {
         let first = head.sequence;
         way.sequence = misses.iter().skip(1).fold(first, |n, _| n.saturating_add(1));
-        let Some(traversal) = way.open.last().filter(|t| t.number == head.traversal).cloned()
-        else {
+        let Some(traversal) = way.open.last().filter(|t| t.number == head.traversal) else {
             let count = u32::try_from(misses.len()).unwrap_or(u32::MAX);
             return vec![self.step(way, head, first, Step::Missing(Missing { count }))];
         };
         way.netns = traversal.netns;
+        let (place, depth) = (traversal.place(), traversal.depth());
+        let (table_handle, packet) = (traversal.table_handle, Arc::clone(&traversal.packet));
+        let entered_ns = traversal.entered_ns;
         let step = |(sequence, miss): (u32, &Miss)| {
             let step = Step::NoMatch(Box::new(NoMatch {
-                traversal: traversal.number,
-                depth: traversal.depth(),
-                place: traversal.place(),
+                traversal: head.traversal,
+                depth,
+                place: place.clone(),
                 handle: miss.rule,
                 text: RuleText::default(),
                 expression: miss.expr_index,
                 why: None,
                 registers: miss.registers.as_ref().map(hexadecimal),
+                evaluation: Evaluation::default(),
             }));
             let mut step = self.step(way, head, sequence, step);
-            step.table_handle = traversal.table_handle;
+            step.table_handle = table_handle;
             step.registers = miss.registers;
-            step.packet = Some(Arc::clone(&traversal.packet));
+            step.packet = Some(Arc::clone(&packet));
+            step.around = Around { entered_ns, code: BREAK, ..Around::default() };
             step
         };
         (first..).zip(misses).map(step).collect()
     }
-}
-
-/// A packet on its way out has no length in its header yet: the kernel fills it
-/// in a function later (`__ip_local_out`, `__ip6_local_out`), from the skb's.
-fn with_length(mut packet: Packet) -> Packet {
-    const IPV6_HEADER: u32 = 40;
-    if let Some(ip) = &mut packet.ip {
-        let none = if ip.source.is_ipv4() { 0 } else { IPV6_HEADER };
-        if ip.length == none {
-            ip.length = packet.length;
-        }
-    }
-    packet
 }
 
 /// Registers as they lie in memory.

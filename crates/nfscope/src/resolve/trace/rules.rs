@@ -14,6 +14,13 @@ impl Rules {
     /// [`Answer::Pending`]. With `last` the answer is what is known now.
     pub fn complete_step(&mut self, step: &mut Unresolved, last: bool) -> Answer {
         self.name_netns(&mut step.trace.netns);
+        match self.complete_rule(step, last) {
+            Answer::Ready => self.add_evaluation(step, last),
+            Answer::Pending => Answer::Pending,
+        }
+    }
+
+    fn complete_rule(&self, step: &mut Unresolved, last: bool) -> Answer {
         let inode = step.trace.netns.inode;
         let (table_handle, at, registers) = (step.table_handle, step.monotonic_ns, step.registers);
         let (place, handle) = match &step.trace.step {
@@ -55,6 +62,8 @@ impl Rules {
 
     /// Has everything read that a step will want.
     pub fn ask(&self, step: &Unresolved) {
+        // the answers are asked for again when the step's turn comes
+        self.ask_orders(step);
         let (place, handle) = match &step.trace.step {
             Step::Rule(rule) => (&rule.place, rule.handle),
             Step::NoMatch(rule) => (&rule.place, rule.handle),
@@ -67,9 +76,8 @@ impl Rules {
             handle,
             at: step.monotonic_ns,
         };
-        // the answer is asked for again when the step's turn comes
         let _ = match step.trace.step {
-            Step::NoMatch(_) if step.registers.is_some() => {
+            _ if step.expr || (step.registers.is_some() && step.packet.is_some()) => {
                 matches!(self.details(step.trace.netns.inode, &query), Lookup::Pending)
             }
             _ => self.find(step.trace.netns.inode, &query, false).is_err(),

@@ -2,7 +2,7 @@
 
 use nfscope_collect::drop::{DropRecord, NftPart, Note};
 use nfscope_collect::trace::{
-    Decision, DecisionKind, Entry, Fate, FateKind, Head, Passage, Record, TraceRecord,
+    Call, Decision, DecisionKind, Entry, Fate, FateKind, Head, Record, TraceRecord,
 };
 use nfscope_event::{Backend, Step, Verdict};
 
@@ -11,7 +11,13 @@ use crate::functions::FunctionNames;
 use crate::resolve::ReasonNames;
 
 fn resolver() -> TraceResolver {
-    TraceResolver::new(ReasonNames::default(), Backend::TraceHook, FunctionNames::default(), true)
+    TraceResolver::new(
+        ReasonNames::default(),
+        Backend::TraceHook,
+        FunctionNames::default(),
+        true,
+        false,
+    )
 }
 
 /// Records of one packet, numbered.
@@ -70,7 +76,8 @@ impl Packet {
             hook_function: None,
             stack: Vec::new(),
         };
-        self.record(traversal, Record::Entry(Box::new(Entry { connection: None, packet, chain })))
+        let entry = Entry { connection: None, packet, chain, hash: None, generation: Some(0) };
+        self.record(traversal, Record::Entry(Box::new(entry)))
     }
 
     fn decide(
@@ -121,9 +128,8 @@ fn chains(steps: &[(u64, Step)]) -> Vec<(String, u32)> {
 fn a_function_is_told_where_it_is_passed() {
     let mut resolver = resolver();
     let mut packet = Packet(0x10, 0);
-    let passage = || Record::Function(Passage { address: 0x1234, packet: None });
-    let records =
-        [packet.record(0, passage()), packet.enter(1, "input"), packet.record(1, passage())];
+    let call = || Record::Function(Call { address: 0x1234, packet: None });
+    let records = [packet.record(0, call()), packet.enter(1, "input"), packet.record(1, call())];
     let steps = steps(&mut resolver, &records);
     let [(1, Step::Function(first)), (1, Step::Enter(_)), (1, Step::Function(second))] = &steps[..]
     else {

@@ -3,41 +3,53 @@
 use std::io::{self, Write};
 
 use nfscope_event::{
-    Cause, ChainRef, Device, Dropped, Ended, Enter, Mapped, Mapping, Mappings, Netns, NoMatch,
-    Passed, Process, RuleText, Step, Trace, TracePolicy, TraceRule, Tuple, Verdict,
+    Called, Cause, ChainRef, Device, Dropped, Ended, Enter, Mapped, Mapping, Mappings, Netns,
+    NoMatch, Process, RuleText, Step, Trace, TracePolicy, TraceRule, Tuple, Verdict,
 };
 
 use super::super::color::{Tone, paint};
 use super::super::text::TextOptions;
 use super::super::{cause_text, escape, packet_text};
-use super::{Told, socket};
+use super::{Told, TreeOptions, evaluation, socket};
 
 /// Spaces before the lines of a packet, and for each level below.
 const INDENT: usize = 2;
 
-/// Writes a step, indented. `told`: what need not be told again. `stamped`: with
-/// the time, where it matters.
+/// Writes a step, indented. `told`: what need not be told again; `prefix`: what
+/// its lines begin with.
 pub(super) fn line<W: Write>(
     writer: &mut W,
-    options: &TextOptions,
+    shows: &TreeOptions,
     trace: &Trace,
     told: &Told,
-    stamped: bool,
+    prefix: &str,
 ) -> io::Result<()> {
+    let options = &shows.text;
     let level = match &trace.step {
         Step::Rule(rule) => 2 + rule.depth as usize,
         Step::NoMatch(rule) => 2 + rule.depth as usize,
         Step::End(end) => 2 + end.depth as usize,
         Step::Policy(_) | Step::Mapped(_) => 2,
-        Step::Function(passed) if passed.traversal.is_some() => 2,
+        Step::Function(called) if called.traversal.is_some() => 2,
         _ => 1,
     };
+    let (own, others) =
+        if shows.lists_all { Default::default() } else { evaluation::not_matched(&trace.step) };
+    let count = |writer: &mut W, text: String, level: usize| {
+        let text = paint(options.color, Tone::Faint, text);
+        writeln!(writer, "{prefix}{:1$}{text}", "", indent(level))
+    };
+    if let Some(text) = own {
+        count(writer, text, level)?;
+    }
     // an implicit end of the base chain is told by the policy that follows
-    if matches!(&trace.step, Step::End(end) if end.depth == 0) && !options.verbose {
+    let implicit = matches!(&trace.step, Step::End(end) if end.depth == 0);
+    if implicit && !options.verbose && !shows.expr {
         return Ok(());
     }
-    write!(writer, "{:1$}", "", (level * INDENT).min(80))?;
-    if matches!(&trace.step, Step::Function(_)) && stamped {
+    write!(writer, "{prefix}{:1$}", "", indent(level))?;
+    // in a stream the prefix has the time
+    if matches!(&trace.step, Step::Function(_)) && !shows.linger.is_zero() {
         let time = options.clock.time(trace.time_ns);
         write!(writer, "{}  ", paint(options.color, Tone::Faint, time))?;
     }
@@ -53,12 +65,33 @@ pub(super) fn line<W: Write>(
     writeln!(writer)?;
     let nat = mappings_after(trace, told.nat);
     if matches!(&trace.step, Step::Enter(_)) && nat != told.nat {
-        writeln!(writer, "{:1$}nat: {2}", "", (level + 1) * INDENT, mappings(nat))?;
+        writeln!(writer, "{:1$}nat: {2}", "", indent(level + 1), mappings(nat))?;
+    }
+    if shows.expr {
+        for (label, text) in evaluation::facts(&trace.step) {
+            fact(writer, options, level + 1, label, text)?;
+        }
     }
     if options.verbose {
         verbose(writer, options, trace, level + 1)?;
     }
-    Ok(())
+    others.into_iter().try_for_each(|text| count(writer, text, 2))
+}
+
+fn indent(level: usize) -> usize {
+    (level * INDENT).min(80)
+}
+
+/// A line below a step.
+fn fact<W: Write>(
+    writer: &mut W,
+    options: &TextOptions,
+    level: usize,
+    label: &str,
+    text: String,
+) -> io::Result<()> {
+    let label = paint(options.color, Tone::Faint, format!("{label:<8}"));
+    writeln!(writer, "{:1$}{label}  {text}", "", indent(level))
 }
 
 /// The namespace a packet is in behind a step.
@@ -93,7 +126,7 @@ pub(in super::super) fn describe(step: &Step) -> (Option<Tone>, String) {
             (matches!(policy.verdict, Verdict::Drop).then_some(Tone::Verdict), decided(policy))
         }
         Step::Mapped(step) => (None, mapped(step)),
-        Step::Function(passed) => (None, function(passed)),
+        Step::Function(called) => (None, function(called)),
         Step::Sent(sent) => (None, format!("sent on {}", device(&sent.device))),
         Step::Delivered(delivered) => (None, socket::describe(&delivered.socket)),
         Step::Cloned(cloned) => (None, format!("copied: packet {}", cloned.copy)),
@@ -133,10 +166,10 @@ fn entered(enter: &Enter) -> String {
 }
 
 /// `    +12.3 us  ip_rcv`, the time since the packet was first seen
-fn function(passed: &Passed) -> String {
-    let offset = format!("+{}.{}", passed.offset_ns / 1000, passed.offset_ns % 1000 / 100);
-    let module = passed.module.as_deref().map(|m| format!(" [{}]", escape(m))).unwrap_or_default();
-    format!("{offset:>9} us  {}{module}", escape(&passed.function))
+fn function(called: &Called) -> String {
+    let offset = format!("+{}.{}", called.offset_ns / 1000, called.offset_ns % 1000 / 100);
+    let module = called.module.as_deref().map(|m| format!(" [{}]", escape(m))).unwrap_or_default();
+    format!("{offset:>9} us  {}{module}", escape(&called.function))
 }
 
 /// `mapped: destination 10.0.0.2.80 -> 10.1.0.5.8080`
@@ -164,7 +197,7 @@ fn chain(place: &ChainRef) -> std::borrow::Cow<'_, str> {
     escape(place.chain.as_deref().unwrap_or("?"))
 }
 
-fn device(device: &Device) -> String {
+pub(super) fn device(device: &Device) -> String {
     if device.name.is_empty() {
         format!("if{}", device.index)
     } else {
@@ -251,10 +284,7 @@ fn verbose<W: Write>(
     trace: &Trace,
     level: usize,
 ) -> io::Result<()> {
-    let mut fact = |label: &str, text: String| {
-        let label = paint(options.color, Tone::Faint, format!("{label:<8}"));
-        writeln!(writer, "{:1$}{label}  {text}", "", (level * INDENT).min(80))
-    };
+    let mut fact = |label: &str, text: String| fact(writer, options, level, label, text);
     match &trace.step {
         Step::Enter(enter) => {
             fact("packet", packet_text::Headers(&enter.packet).to_string())?;
@@ -269,7 +299,11 @@ fn verbose<W: Write>(
                 }
                 fact("ct", text)?;
             }
-            fact("skb", format!("{skb:#x}, length {length}, mark {mark:#x}"))?;
+            let mut text = format!("{skb:#x}, length {length}, mark {mark:#x}");
+            if let Some(hash) = enter.hash {
+                text += &format!(", hash {hash:#010x}");
+            }
+            fact("skb", text)?;
             if let Some(process) = &enter.process {
                 fact("process", format!("{} (pid {})", escape(&process.command), process.pid))?;
             }

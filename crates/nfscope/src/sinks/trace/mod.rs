@@ -9,6 +9,7 @@
 //!   handed to a socket: tcp 10.0.0.2.10000 of nc (pid 7)
 //! ```
 
+mod evaluation;
 mod lines;
 mod socket;
 mod summary;
@@ -37,11 +38,23 @@ const MOST_IN_ALL: usize = 500_000;
 /// So many packets are remembered that were printed before their end.
 const MOST_PRINTED: usize = 65_536;
 
+/// How trees are written.
+pub struct TreeOptions {
+    /// As all text is.
+    pub text: TextOptions,
+    /// How long a packet may be silent before it is printed; zero: every step
+    /// is printed as it comes.
+    pub linger: Duration,
+    /// Expressions' results, and what follows a rule.
+    pub expr: bool,
+    /// Rules that did not match are steps, so that they need not be counted.
+    pub lists_all: bool,
+}
+
 /// Writes trees.
 pub struct TraceTree<W> {
     writer: W,
-    options: TextOptions,
-    linger: Duration,
+    options: TreeOptions,
     /// By number: the order in which packets were first seen.
     packets: BTreeMap<u64, Growing>,
     /// Steps in all of them.
@@ -67,11 +80,19 @@ struct Growing {
 }
 
 impl<W: Write> TraceTree<W> {
-    /// `writer` should be buffered. `linger`: how long a packet may be silent
-    /// before it is printed; zero: every step is printed as it comes.
-    pub fn new(writer: W, options: TextOptions, linger: Duration) -> Self {
+    /// `writer` should be buffered.
+    pub fn new(writer: W, options: TreeOptions) -> Self {
         let (packets, printed) = (BTreeMap::new(), BTreeMap::new());
-        Self { writer, options, linger, packets, kept: 0, printed }
+        Self { writer, options, packets, kept: 0, printed }
+    }
+
+    fn is_stream(&self) -> bool {
+        self.options.linger.is_zero()
+    }
+
+    fn time(&self, time_ns: u64) -> String {
+        let time = self.options.text.clock.time(time_ns);
+        paint(self.options.text.color, Tone::Faint, time).to_string()
     }
 
     fn tree(&mut self, steps: &[Trace], ended: bool) -> io::Result<()> {
@@ -82,20 +103,20 @@ impl<W: Write> TraceTree<W> {
                 self.heading(first)?;
                 Told { netns: first.netns.clone(), nat: (None, None) }
             }
-            Some(told) if self.linger.is_zero() => told,
+            Some(told) if self.is_stream() => told,
             Some(told) => {
-                let time = self.options.clock.time(first.time_ns);
-                let time = paint(self.options.color, Tone::Faint, time);
+                let time = self.time(first.time_ns);
                 writeln!(self.writer, "{time}  packet {id} goes on")?;
                 told
             }
         };
         for step in steps {
-            if self.linger.is_zero() {
-                let time = self.options.clock.time(step.time_ns);
-                write!(self.writer, "{}  {id}", paint(self.options.color, Tone::Faint, time))?;
-            }
-            line(&mut self.writer, &self.options, step, &told, !self.linger.is_zero())?;
+            let prefix = if self.is_stream() {
+                format!("{}  {id}", self.time(step.time_ns))
+            } else {
+                String::new()
+            };
+            line(&mut self.writer, &self.options, step, &told, &prefix)?;
             told =
                 Told { netns: netns_after(step, told.netns), nat: mappings_after(step, told.nat) };
         }
@@ -110,10 +131,9 @@ impl<W: Write> TraceTree<W> {
 
     /// Which packet, where, its headers as it was first seen.
     fn heading(&mut self, first: &Trace) -> io::Result<()> {
-        let time = self.options.clock.time(first.time_ns);
-        let time = paint(self.options.color, Tone::Faint, time);
+        let time = self.time(first.time_ns);
         write!(self.writer, "{time}  packet {}", first.packet_id)?;
-        let netns = packet_text::netns(&first.netns, self.options.own_netns);
+        let netns = packet_text::netns(&first.netns, self.options.text.own_netns);
         if !netns.is_empty() {
             write!(self.writer, "  {netns}")?;
         }
@@ -154,11 +174,11 @@ impl<W: Write> TraceTree<W> {
 
     /// A remark below a packet's steps.
     fn remark(&mut self, text: &str, tone: Tone) -> io::Result<()> {
-        writeln!(self.writer, "  {}", paint(self.options.color, tone, format!("-- {text}")))
+        writeln!(self.writer, "  {}", paint(self.options.text.color, tone, format!("-- {text}")))
     }
 
     fn step(&mut self, trace: &Trace) -> io::Result<()> {
-        if self.linger.is_zero() {
+        if self.is_stream() {
             return self.tree(std::slice::from_ref(trace), trace.step.ends());
         }
         let packet = self.packets.entry(trace.packet_id).or_insert_with(|| Growing {
@@ -183,7 +203,7 @@ impl<W: Write> TraceTree<W> {
 
     fn aside(&mut self, text: &str) -> io::Result<()> {
         let text = format!("-- {text}");
-        writeln!(self.writer, "{}", paint(self.options.color, Tone::Warning, text))
+        writeln!(self.writer, "{}", paint(self.options.text.color, Tone::Warning, text))
     }
 }
 
@@ -201,7 +221,7 @@ impl<W: Write> Sink for TraceTree<W> {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        let linger = self.linger;
+        let linger = self.options.linger;
         // what ended in the same breath (a stolen packet's verdict) belongs to it
         let settled = linger.min(Duration::from_millis(100));
         self.print(|p| p.heard.elapsed() >= if p.ended { settled } else { linger })?;

@@ -1,17 +1,19 @@
 //! Trees and lines.
 
+mod expr;
+
 use std::time::Duration;
 
 use nfscope_event::{
-    Backend, ChainRef, Cloned, Conntrack, Device, Dropped, Ended, Enter, Event, Family, KernelDrop,
-    Mapping, Missing, Netns, Passed, Process, RuleText, Sent, Step, Trace, TracePolicy, TraceRule,
-    Verdict,
+    Backend, Called, ChainRef, Cloned, Conntrack, Device, Dropped, Ended, Enter, Evaluation, Event,
+    Family, KernelDrop, Mapping, Missing, Netns, Process, RuleText, Sent, Step, Trace, TracePolicy,
+    TraceRule, Verdict,
 };
 
 use super::super::escape::is_harmful;
 use super::super::samples;
 use super::super::{Clock, Sink, TextOptions};
-use super::TraceTree;
+use super::{TraceTree, TreeOptions};
 
 fn place(chain: &str) -> ChainRef {
     ChainRef {
@@ -37,6 +39,8 @@ fn rule(depth: u32, text: &str, verdict: Verdict) -> TraceRule {
         element: None,
         sent: None,
         elapsed_ns: None,
+        not_matched: Vec::new(),
+        evaluation: Evaluation::default(),
     }
 }
 
@@ -48,6 +52,8 @@ fn enter() -> Step {
         in_device: Some(Device { index: 2, name: "eth0".into() }),
         out_device: None,
         packet: samples::drop_of(samples::rule()).packet,
+        hash: Some(0x1234),
+        generation: Some(1),
         process: None,
     }))
 }
@@ -65,13 +71,14 @@ fn trace(packet_id: u64, step: Step) -> Event {
     }))
 }
 
-fn options() -> TextOptions {
-    TextOptions { color: false, verbose: false, own_netns: None, clock: Clock::utc() }
+fn options(linger: Duration) -> TreeOptions {
+    let text = TextOptions { color: false, verbose: false, own_netns: None, clock: Clock::utc() };
+    TreeOptions { text, linger, expr: false, lists_all: false }
 }
 
 fn text(linger: Duration, events: &[Event]) -> String {
     let mut out = Vec::new();
-    let mut sink = TraceTree::new(&mut out, options(), linger);
+    let mut sink = TraceTree::new(&mut out, options(linger));
     events.iter().for_each(|event| sink.event(event).unwrap());
     sink.finish().unwrap();
     String::from_utf8(out).unwrap()
@@ -95,6 +102,7 @@ fn two_packets() -> Vec<Event> {
         place: place("input"),
         verdict: Verdict::Accept,
         elapsed_ns: Some(1_260_000),
+        evaluation: Evaluation::default(),
     };
     let process = Some(Process { pid: 7, command: "nc".into() });
     let consumed = Ended { function: Some("udp_recvmsg+0x1".into()), process };
@@ -102,7 +110,7 @@ fn two_packets() -> Vec<Event> {
         trace(1, enter()),
         trace(2, enter()),
         trace(1, Step::Rule(Box::new(jump))),
-        trace(2, Step::Policy(policy)),
+        trace(2, Step::Policy(Box::new(policy))),
         trace(1, Step::Rule(Box::new(drop))),
         trace(2, Step::Sent(Sent { device: Device { index: 3, name: "eth1".into() } })),
         trace(2, Step::Cloned(Cloned { copy: 11 })),
@@ -154,7 +162,7 @@ fn a_stream_is_told_as_it_comes() {
 #[test]
 fn a_packet_that_goes_on_says_so() {
     let mut out = Vec::new();
-    let mut sink = TraceTree::new(&mut out, options(), Duration::from_millis(1));
+    let mut sink = TraceTree::new(&mut out, options(Duration::from_millis(1)));
     sink.event(&trace(1, enter())).unwrap();
     sink.flush().unwrap();
     std::thread::sleep(Duration::from_millis(2));
@@ -200,7 +208,7 @@ fn a_mapping_is_told_once() {
 
 #[test]
 fn functions_stand_between_the_hooks() {
-    let passed = |name: &str, module: Option<&str>, offset_ns, traversal| Passed {
+    let passed = |name: &str, module: Option<&str>, offset_ns, traversal| Called {
         function: name.into(),
         module: module.map(str::to_owned),
         offset_ns,
@@ -208,7 +216,7 @@ fn functions_stand_between_the_hooks() {
         packet: None,
         process: None,
     };
-    let first = Passed {
+    let first = Called {
         packet: Some(samples::drop_of(samples::rule()).packet),
         ..passed("ip_rcv", None, 0, None)
     };
@@ -241,7 +249,7 @@ fn nothing_harmful_reaches_a_terminal() {
         trace(1, Step::Freed(Ended { function: Some(nasty.into()), process })),
         trace(
             1,
-            Step::Function(Box::new(Passed {
+            Step::Function(Box::new(Called {
                 function: nasty.into(),
                 module: Some(nasty.into()),
                 offset_ns: 0,

@@ -11,6 +11,7 @@ mod listen;
 mod oracle;
 mod send;
 mod traffic;
+mod tunnel_rule;
 
 use std::process::ExitCode;
 
@@ -33,6 +34,7 @@ enum Command {
     Expect(expect::Arguments),
     Listen(listen::Arguments),
     Send(send::Arguments),
+    TunnelRule(tunnel_rule::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
         Command::Expect(arguments) => expect::run(&arguments),
         Command::Listen(arguments) => listen::run(&arguments),
         Command::Send(arguments) => send::run(&arguments),
+        Command::TunnelRule(arguments) => tunnel_rule::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -10,7 +10,7 @@ use crate::generate::place::Node;
 use crate::generate::slot::Abilities;
 use crate::oracle::{self, Rules};
 use anyhow::{Context, Result, bail, ensure};
-use nfscope_event::{ChainRef, Event, Family, Step, Trace, Verdict as Word};
+use nfscope_event::{ChainRef, Event, Family, Passed, Step, Trace, Verdict as Word};
 use nfscope_ruleset::netlink::Verdict;
 use nfscope_ruleset::netlink::trace::{TraceMessage, TraceType};
 use std::collections::{BTreeMap, HashMap};
@@ -211,11 +211,13 @@ fn seen(steps: &[&Trace], nodes: &HashMap<u32, Node>) -> Ways {
 }
 
 /// Walks each passage through the ruleset: each rule of each chain, in order,
-/// either matches or does not. Gives the number of rules that did not, and
-/// sentences about what is wrong.
+/// either matches or does not, and how many do not is what the step says that
+/// ends a chain. Gives the number of rules that did not, and sentences about
+/// what is wrong.
 fn listing(steps: &[&Trace], said: &Said) -> (usize, Vec<String>) {
     let mut wrong = Vec::new();
     let mut missed = 0;
+    let mut passages = Passages::default();
     let mut walks: HashMap<(u64, u32), Vec<Position>> = HashMap::new();
     for trace in steps {
         let Some(node) = said.nodes.get(&trace.netns.inode) else { continue };
@@ -239,12 +241,20 @@ fn listing(steps: &[&Trace], said: &Said) -> (usize, Vec<String>) {
                 walks.insert((id, enter.traversal), vec![start]);
             }
             Step::NoMatch(rule) => {
-                missed +=
-                    usize::from(next(rule.traversal, &rule.place, Some(rule.handle)).is_some());
+                let counted = next(rule.traversal, &rule.place, Some(rule.handle));
+                missed += usize::from(counted.is_some());
+                let walk = walks.get_mut(&(id, rule.traversal)).and_then(|w| w.last_mut());
+                walk.into_iter().for_each(|position| position.missed += 1);
             }
             Step::Rule(rule) => {
                 next(rule.traversal, &rule.place, Some(rule.handle));
                 let Some(walk) = walks.get_mut(&(id, rule.traversal)) else { continue };
+                let left = match rule.verdict {
+                    Word::Continue | Word::Jump => 0,
+                    Word::Goto | Word::Return => 1,
+                    _ => walk.len(),
+                };
+                passages.end(id, walk, left, &rule.not_matched, &rule.place);
                 if matches!(rule.verdict, Word::Goto | Word::Return) {
                     walk.pop();
                 }
@@ -254,12 +264,55 @@ fn listing(steps: &[&Trace], said: &Said) -> (usize, Vec<String>) {
             }
             Step::End(end) => {
                 next(end.traversal, &end.place, None);
-                walks.get_mut(&(id, end.traversal)).map(Vec::pop);
+                if let Some(walk) = walks.get_mut(&(id, end.traversal)) {
+                    passages.end(id, walk, 1, &end.not_matched, &end.place);
+                    walk.pop();
+                }
             }
             _ => {}
         }
     }
+    wrong.extend(passages.judge());
     (missed, wrong)
+}
+
+/// Passages through chains that have ended, and what nfscope told of them.
+#[derive(Default)]
+struct Passages {
+    ended: usize,
+    told: usize,
+    wrong: Vec<String>,
+}
+
+impl Passages {
+    /// The innermost `left` passages end: what is told of them must be so.
+    fn end(&mut self, id: u64, walk: &[Position], left: usize, told: &[Passed], place: &ChainRef) {
+        if place.table == ORACLE {
+            return;
+        }
+        let ending = walk.iter().rev().take(left);
+        let counted: Vec<Passed> =
+            ending.map(|p| Passed { chain: p.chain.clone(), rules: p.missed }).collect();
+        let mut rest = counted.iter();
+        if !told.iter().all(|passed| rest.any(|counted| counted == passed)) {
+            self.wrong.push(format!(
+                "packet {id} leaves {place:?}: {told:?}, where {counted:?} did not match"
+            ));
+        }
+        self.ended += counted.len();
+        self.told += told.len();
+    }
+
+    /// What is wrong. nfscope leaves out what it does not know, as of steps that
+    /// it cannot let wait for the ruleset; here that is not much.
+    fn judge(self) -> Vec<String> {
+        let Self { ended, told, mut wrong } = self;
+        println!("of {told} of {ended} passages it is told how many rules did not match");
+        if told * 100 < ended * 99 {
+            wrong.push(format!("of {} passages it is not told", ended - told));
+        }
+        wrong
+    }
 }
 
 /// Where a packet is in a chain.
@@ -267,13 +320,14 @@ struct Position {
     chain: String,
     handles: Vec<u64>,
     at: usize,
+    missed: u32,
 }
 
 impl Position {
     fn new(rules: &Rules, node: Node, place: &ChainRef, chain: &Option<String>) -> Self {
         let chain = chain.clone().unwrap_or_default();
         let handles = rules.chain(node, place.family, &place.table, &chain);
-        Self { chain, handles, at: 0 }
+        Self { chain, handles, at: 0, missed: 0 }
     }
 
     fn next(&self) -> Option<u64> {
