@@ -20,6 +20,14 @@ use crate::resolve::ReasonNames;
 const NO_NF_TABLES: &str = "nf_tables is not loaded, so no nftables rule can drop anything yet; \
     rules are named as soon as it is";
 
+/// How often the stack frame is looked for before another backend is taken.
+const FRAME_TRIES: u32 = 3;
+
+/// Where the module's code is, if it is a module.
+fn nft_text() -> Option<String> {
+    std::fs::read_to_string("/sys/module/nf_tables/sections/.text").ok()
+}
+
 /// What may happen to the netlink backend's table when nfscope is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Leftover {
@@ -38,6 +46,8 @@ pub struct Request {
     pub backend: BackendChoice,
     /// Whether a table may be made, and whether it may stay behind.
     pub ruleset_change: Option<Leftover>,
+    /// The stack frame was tried long enough.
+    pub without_frame: bool,
 }
 
 /// A running collector and what it needs to stay alive.
@@ -53,6 +63,10 @@ pub struct Started {
     awaits_evals: bool,
     /// Rules that the stack frame did not tell, as far as that was dealt with.
     unattributed: u64,
+    /// How often in a row the stack frame was not found again.
+    frame_failures: u32,
+    /// Where nf_tables' code was when this was started.
+    nft_text: Option<String>,
     /// It was started for programs that other tasks can interrupt.
     interruptible: bool,
     /// A record was made where another task could have interrupted.
@@ -129,6 +143,11 @@ impl Started {
             Some("nf_tables was loaded")
         } else if self.awaits_evals && evals_loaded() {
             Some("a module was loaded whose expressions end packets in their own way")
+        } else if self.frame_failures >= FRAME_TRIES {
+            Some("nft_do_chain's stack frame is not found any more")
+        } else if self.nft_text.is_some() && nft_text().is_some_and(|at| Some(at) != self.nft_text)
+        {
+            Some("nf_tables was unloaded and loaded again")
         } else if self.interrupted && !self.interruptible && self.netlink.is_none() {
             Some("other tasks can interrupt the tracepoint's program here, which loses drops")
         } else {
@@ -140,12 +159,18 @@ impl Started {
     /// other programs on the tracepoint have come or gone.
     pub fn frame_moved(&mut self) -> bool {
         let known = self.unattributed;
-        self.unattributed = self.collector.losses().map_or(known, |losses| losses.attribution);
+        self.unattributed = self.collector.losses().map_or(known, |losses| losses.frame);
         self.backend() == Backend::Frame && self.unattributed > known
     }
 
     /// Finds the stack frame again.
     pub fn find_frame_again(&mut self, machine: &Machine) -> Result<(), CollectError> {
+        let found = self.look_for_frame(machine);
+        self.frame_failures = if found.is_ok() { 0 } else { self.frame_failures + 1 };
+        found
+    }
+
+    fn look_for_frame(&mut self, machine: &Machine) -> Result<(), CollectError> {
         let refuse = |reason| CollectError::Backend { backend: "frame", reason };
         let layout = machine.layout.as_ref().map_err(|e| refuse(e.clone()))?;
         let scratch = self.scratch.as_ref().ok_or_else(|| refuse("no trial".into()))?;
@@ -162,6 +187,8 @@ impl Started {
         machine: &Machine,
     ) -> anyhow::Result<(Vec<DropRecord>, Losses)> {
         let mut request = request.clone();
+        request.without_frame |= self.frame_failures >= FRAME_TRIES;
+        (self.frame_failures, self.nft_text) = (0, None);
         request.options.interruptible = self.interruptible || self.interrupted;
         (self.awaits_nft, self.awaits_evals, self.interruptible) = (false, false, true);
         let mut next = best(&request, machine)?;
@@ -180,6 +207,12 @@ impl Started {
         records.retain(|r| r.monotonic_ns < next.since && !trials.contains(&r.netns));
         let losses = self.losses()?;
         *self = next;
+        // the old collector's program was still there when the new one looked
+        if self.backend() == Backend::Frame
+            && let Err(e) = self.find_frame_again(machine)
+        {
+            self.notices.push(e.to_string());
+        }
         Ok((records, losses))
     }
 
@@ -221,7 +254,7 @@ fn best(request: &Request, machine: &Machine) -> anyhow::Result<Started> {
     };
     let mut notices: Vec<String> = Vec::new();
     let mut refusal = None;
-    for choice in order {
+    for choice in order.iter().filter(|choice| **choice != B::Frame || !request.without_frame) {
         match attempt(*choice, request, machine) {
             Ok(mut started) => {
                 started.awaits_nft = request.backend == B::Auto
@@ -279,6 +312,8 @@ fn run(
         awaits_nft: false,
         awaits_evals: false,
         unattributed: 0,
+        frame_failures: 0,
+        nft_text: nft_text(),
         interruptible: request.options.interruptible,
         interrupted: false,
         since: 0,
@@ -292,18 +327,24 @@ fn frame(request: &Request, machine: &Machine) -> Result<Started, CollectError> 
     let refuse = |reason: String| CollectError::Backend { backend: "frame", reason };
     let layout = machine.layout.as_ref().map_err(|e| refuse(e.clone()))?;
     let (mut found, mut notices) = (None, Vec::new());
-    if evals_loaded() {
-        match machine.locate(layout) {
-            Ok(located) => found = evals(&located.points),
-            Err(e) => notices.push(format!(
-                "packets that queue or fwd ends are not put down to their rules: {e}"
-            )),
+    let loaded = evals_loaded();
+    if loaded {
+        let why = match machine.locate(layout) {
+            Ok(located) => {
+                found = evals(&located.points);
+                "where their rule is was not found in the machine code".into()
+            }
+            Err(e) => e,
+        };
+        if found.is_none() {
+            notices.push(format!(
+                "packets that queue or fwd ends are not put down to their rules: {why}"
+            ));
         }
     }
-    let without_evals = found.is_none() && notices.is_empty();
     let setup = Setup::frame(nft_offsets(layout, &machine.btf), found);
     let mut started = run(request, &setup, Some(machine.scratch()?), machine)?;
-    started.awaits_evals = without_evals;
+    started.awaits_evals = !loaded;
     started.notices = notices;
     Ok(started)
 }

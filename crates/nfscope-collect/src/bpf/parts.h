@@ -33,7 +33,8 @@ struct part_nft {
 	u64 chain_handle;
 	u64 age; /* of the note in ns, 0 if it cannot be stale */
 	s32 priority;
-	u32 chain_is_base;
+	u32 chain_is_base; /* bit 0; the others: */
+#define NFT_NO_REGISTERS 2 /* data is not filled, nobody needs it */
 	u32 in_index;
 	u32 out_index;
 	char in_name[16];

@@ -27,6 +27,8 @@ const TRACE_EVENT: &str = "on_kfree_skb_event";
 /// Records that one call hands out: with more the caller would not come to
 /// look at its signals while packets keep coming.
 const AT_ONCE: usize = 8_192;
+/// Bytes of ring that the stacks of the trial's packets take.
+const FRAME_RING: u32 = 256 << 10;
 
 /// What the user wants to see.
 #[derive(Debug, Clone)]
@@ -79,8 +81,11 @@ pub struct Losses {
     /// Too deeply nested on one CPU, or skipped by the kernel because the
     /// program was already running there.
     pub nested: u64,
-    /// Rules whose note was overwritten.
+    /// Rules that are not known: their note was overwritten, or
+    /// `nft_do_chain`'s frame was not where it should be.
     pub attribution: u64,
+    /// How many of them the frame did not tell.
+    pub frame: u64,
     /// Overruns of the netlink trace's socket.
     pub netlink: u64,
 }
@@ -146,7 +151,7 @@ impl DropCollector {
             .filter(|_| kernel_ids::has_typed_casts(btf))
             .and_then(|_| Observer::load(btf).ok());
         let looks_so = |observer: &Observer| {
-            trial.is_some_and(|(scratch, _)| observer.interruptible(scratch).unwrap_or(false))
+            trial.is_some_and(|(_, test)| observer.interruptible(test).unwrap_or(false))
         };
         let known = options.interruptible || observer.as_ref().is_some_and(looks_so);
         let try_one =
@@ -210,9 +215,10 @@ impl DropCollector {
             preemptible: false,
         };
         if setup.backend == Backend::Frame {
-            collector.find_frame(trial, observer, &setup.nft)?;
+            collector.find_frame(trial.map(|(_, test)| test), observer, &setup.nft)?;
+            return Ok(collector);
         }
-        match trial.map_or(Ok(()), |trial| collector.try_out(trial)) {
+        match trial.map_or(Ok(()), |(_, test)| collector.try_out(test)) {
             Err(e) if setup.backend != Backend::Tracepoint => return Err(e),
             _ => {}
         }
@@ -263,10 +269,11 @@ impl DropCollector {
     /// What was lost so far.
     pub fn losses(&self) -> Result<Losses, CollectError> {
         let words = object::words(&self.object, ".bss")?;
-        let [ring, nested, attribution, ..] = words[..] else {
+        let [ring, nested, notes, frame, ..] = words[..] else {
             return Err(CollectError::load("the loss counters are not there"));
         };
-        Ok(Losses { ring, nested: nested + self.skipped(), attribution, netlink: 0 })
+        let (nested, attribution) = (nested + self.skipped(), notes + frame);
+        Ok(Losses { ring, nested, attribution, frame, netlink: 0 })
     }
 
     /// Runs that the kernel skipped because the program was already running.
@@ -306,7 +313,9 @@ fn load(
     object::set_rodata(&mut open, &config.bytes())?;
     for mut map in open.maps_mut() {
         if map.name() == "ring" {
-            map.set_max_entries(options.ring_bytes).map_err(CollectError::load)?;
+            let frame = setup.backend == Backend::Frame;
+            let least = if frame { FRAME_RING } else { 0 };
+            map.set_max_entries(options.ring_bytes.max(least)).map_err(CollectError::load)?;
         }
     }
     if let Some((program, function)) = &setup.fentry {

@@ -96,7 +96,9 @@ static __always_inline void nft_part(struct part_nft *p, const struct decision *
 	} else {
 		nft_hook_at(p, load_u64(d->pkt + cfg.nft.pkt_state), base,
 			    READ_POINTER(skb, dev));
-		if (d->regs)
+		if (!d->regs)
+			p->chain_is_base |= NFT_NO_REGISTERS;
+		else
 			bpf_probe_read_kernel(p->data, sizeof(p->data), (void *)d->regs);
 	}
 }
@@ -183,13 +185,14 @@ static __always_inline int emit(struct freed *f, struct sk_buff *skb, struct dec
 	u32 bytes = 0;
 	void *record;
 
-	if (!is_scratch(f->netns) && !wanted(skb, s, link, tag, &bytes))
+	/* of the trial's packets it is asked, too, so that it leaves the same behind */
+	if (!wanted(skb, s, link, tag, &bytes) && !is_scratch(f->netns))
 		return 0;
 #if TYPED_CASTS
 	/* nft_do_chain's frame is looked at only when the packet is wanted */
 	if (d && !n && !frame_decision(frame_anchor(f->ctx, f->anchor), skb, f->location, d)) {
 		if (!is_scratch(f->netns))
-			__sync_fetch_and_add(&lost.attribution, 1);
+			__sync_fetch_and_add(&lost.frame, 1);
 		d = 0;
 	}
 #endif
@@ -287,10 +290,7 @@ static __always_inline int freed(void *ctx, struct sk_buff *skb, void *location,
 
 		if (frame.show && is_scratch(netns_of(skb)))
 			show_stack(frame_anchor(ctx, anchor), number_of(skb), f.location);
-		if (f.location == frame.rule_site)
-			d.kind = NOTE_RULE;
-		else if (f.location == frame.policy_site)
-			d.kind = NOTE_POLICY;
+		d.kind = frame_kind(frame_anchor(ctx, anchor), f.location);
 		if (d.kind)
 			return drop(&f, skb, &d, 0);
 	}

@@ -81,8 +81,8 @@ struct scratch {
 struct losses {
 	u64 ring; /* no room in the ring */
 	u64 nested; /* more traversals nested on one CPU than there is scratch for */
-	u64 attribution; /* a rule that is not known: its note was overwritten before its packet
-			  * was freed, or nft_do_chain's frame was not where it should be */
+	u64 notes; /* a rule's note overwritten before its packet was freed */
+	u64 frame; /* nft_do_chain's frame was not where it should be */
 };
 
 #endif

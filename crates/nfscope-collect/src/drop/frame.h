@@ -23,7 +23,7 @@
 struct frame_layout {
 	u64 show; /* the trial runs: show_stack() for its packets */
 	u64 rule_site; /* where packets that a rule drops are freed; 0: not known */
-	u64 policy_site; /* where packets that a policy drops are */
+	u64 policy_site; /* where packets that a policy drops are; may be the same */
 	struct frame_way {
 		s64 end; /* from the anchor to the return address into nft_do_chain */
 		/* from the anchor to where an address is saved: */
@@ -86,28 +86,48 @@ struct seen {
 	u8 behind[SEEN_WORDS][SEEN_BEHIND];
 };
 
+/* By which of its two ways the program was called; 0: by none that is known. */
+static __always_inline struct frame_way *frame_way(u64 anchor, u64 location)
+{
+	if (SAME_ADDRESS(load_u64(anchor + frame.ways[0].end), location))
+		return &frame.ways[0];
+	if (SAME_ADDRESS(load_u64(anchor + frame.ways[1].end), location))
+		return &frame.ways[1];
+	return 0;
+}
+
+/* Whether a rule or a policy dropped the packet; NOTE_NONE: it was not
+ * nft_do_chain. */
+static __always_inline u32 frame_kind(u64 anchor, u64 location)
+{
+	struct frame_way *way;
+
+	if (location != frame.rule_site)
+		return location == frame.policy_site ? NOTE_POLICY : NOTE_NONE;
+	if (frame.rule_site != frame.policy_site)
+		return NOTE_RULE;
+	/* a rule has left NF_DROP (0), a chain's end one of nft's own codes */
+	way = frame_way(anchor, location);
+	return way && load_u32(anchor + way->end + frame.regs) & 0xff ? NOTE_POLICY : NOTE_RULE;
+}
+
 /*
  * What nft_do_chain's frame says of the packet that it frees; the kind is known
- * before, by the place. The frame is believed if it ends where it should and
+ * before. The frame is believed if it ends where it should and
  * has the packet.
  */
 static __always_inline bool frame_decision(u64 anchor, struct sk_buff *skb, u64 location,
 					   struct decision *d)
 {
-	struct frame_way *way = &frame.ways[0];
-	u64 end = anchor + way->end;
+	struct frame_way *way = frame_way(anchor, location);
 
-	if (!SAME_ADDRESS(load_u64(end), location)) {
-		way = &frame.ways[1];
-		end = anchor + way->end;
-		if (!SAME_ADDRESS(load_u64(end), location))
-			return false;
-	}
+	if (!way)
+		return false;
 	d->pkt = load_u64(anchor + way->pkt);
 	d->chain = load_u64(anchor + way->chain);
 	d->rule = d->kind == NOTE_RULE ? load_u64(anchor + way->rule) : 0;
 	d->chain_is_base = 1;
-	d->regs = end + frame.regs;
+	d->regs = anchor + way->end + frame.regs;
 	if (way->expr && d->rule &&
 	    load_u64(load_u64(anchor + way->expr) + cfg.nft.expr_ops) == frame.immediate)
 		d->regs = 0;

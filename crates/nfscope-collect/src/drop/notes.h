@@ -74,7 +74,7 @@ static __always_inline struct note *note_find(struct sk_buff *skb)
 		return 0;
 check:
 	if (n->check != note_check(half, n)) {
-		__sync_fetch_and_add(&lost.attribution, 1);
+		__sync_fetch_and_add(&lost.notes, 1);
 		n->skb = 0;
 		return 0;
 	}
@@ -109,7 +109,7 @@ static __always_inline struct note *note_slot_for(u64 skb)
 		return a;
 	if (note_is_over(b))
 		return b;
-	__sync_fetch_and_add(&lost.attribution, 1);
+	__sync_fetch_and_add(&lost.notes, 1);
 	return a;
 }
 

@@ -5,7 +5,7 @@
 use libbpf_rs::{Link, Object};
 use nfscope_kernel::btf::Btf;
 
-use crate::nft::{Scratch, SelfTest};
+use crate::nft::SelfTest;
 use crate::object::Compiled;
 use crate::{CollectError, object};
 
@@ -44,9 +44,9 @@ impl Observer {
 
     /// Whether another task can interrupt a program on the tracepoint, as the
     /// self-test's packets show it.
-    pub fn interruptible(&self, scratch: &Scratch) -> Result<bool, CollectError> {
+    pub fn interruptible(&self, test: &SelfTest) -> Result<bool, CollectError> {
         let _link = self.attach()?;
-        SelfTest::send(scratch)?;
+        test.send()?;
         Ok(object::words(&self.object, ".bss")?.first().is_some_and(|seen| *seen != 0))
     }
 }

@@ -163,19 +163,27 @@ fn stack_part(r: &mut Reader<'_>) -> Option<Vec<u64>> {
     (0..count.min(STACK_DEPTH)).map(|_| all.u64()).collect()
 }
 
+/// `chain_is_base` of `parts.h`
+const CHAIN_IS_BASE: u32 = 1;
+const NO_REGISTERS: u32 = 2;
+
 pub(crate) fn nft_part(r: &mut Reader<'_>) -> Option<NftPart> {
     let note = Note::from_number(r.u8()?)?;
     let (family, hook, pf) = (r.u8()?, r.u8()?, r.u8()?);
     let (rule, table_handle, chain_handle) = (r.u64()?, r.u64()?, r.u64()?);
     let age_ns = r.u64()?;
     let priority = r.u32()?.cast_signed();
-    let chain_is_base = r.u32()? != 0;
+    let flags = r.u32()?;
+    let chain_is_base = flags & CHAIN_IS_BASE != 0;
     let (input_index, output_index) = (r.u32()?, r.u32()?);
     let (input, output) = (r.name(16)?, r.name(16)?);
     let (table, chain) = (r.name(NAME_SIZE)?, r.name(NAME_SIZE)?);
     let mut registers = [0; 20];
     for register in &mut registers {
         *register = r.u32()?;
+    }
+    if flags & NO_REGISTERS != 0 {
+        registers = [0; 20];
     }
     // the part's size is a multiple of its largest member's
     let cut = table.len() >= NAME_SIZE - 1 || chain.len() >= NAME_SIZE - 1;

@@ -19,23 +19,43 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 impl DropCollector {
     /// Finds `nft_do_chain`'s frame on both ways to the program, and tries it
-    /// on the one; the other is for the trial that follows.
+    /// on both. If that fails, what was known before is still in force.
     pub(super) fn find_frame(
         &mut self,
-        trial: Option<(&Scratch, &SelfTest)>,
+        test: Option<&SelfTest>,
         observer: Option<&Observer>,
         nft: &NftOffsets,
     ) -> Result<(), CollectError> {
         let refuse = |reason| CollectError::Backend { backend: "frame", reason };
-        let ((scratch, test), observer) =
-            trial.zip(observer).ok_or_else(|| refuse("there can be no trial".into()))?;
+        let (test, observer) =
+            test.zip(observer).ok_or_else(|| refuse("there can be no trial".into()))?;
+        let before = self.frame;
+        let found = self.measure_frame(test, observer, nft);
+        if found.is_err() {
+            self.set_frame(before, false)?;
+        }
+        found
+    }
+
+    fn measure_frame(
+        &mut self,
+        test: &SelfTest,
+        observer: &Observer,
+        nft: &NftOffsets,
+    ) -> Result<(), CollectError> {
+        let refuse = |reason| CollectError::Backend { backend: "frame", reason };
+        test.add_other_callers()?;
+        let trials = test.trials();
         self.set_frame(self.frame, true)?;
-        let straight = self.see((scratch, test))?;
-        let _second = observer.attach()?;
-        let looped = self.see((scratch, test))?;
-        let layout = FrameLayout::find(&[straight, looped], &test.trials(), nft).map_err(refuse)?;
+        let straight = self.see(test)?;
+        let second = observer.attach()?;
+        let looped = self.see(test)?;
+        test.remove_other_callers();
+        let layout = FrameLayout::find(&[straight, looped], &trials, nft).map_err(refuse)?;
         self.set_frame(layout, false)?;
-        self.try_out((scratch, test))
+        self.try_out(test)?;
+        drop(second);
+        self.try_out(test)
     }
 
     fn set_frame(&mut self, layout: FrameLayout, show: bool) -> Result<(), CollectError> {
@@ -53,26 +73,20 @@ impl DropCollector {
     ) -> Result<(), CollectError> {
         let test = SelfTest::prepare(scratch)?;
         let observer = Observer::load(btf)?;
-        let found = self.find_frame(Some((scratch, &test)), Some(&observer), &setup.nft);
+        let found = self.find_frame(Some(&test), Some(&observer), &setup.nft);
         test.remove();
-        if found.is_err() {
-            self.set_frame(self.frame, false)?;
-        }
         found
     }
 
     /// The stacks of the trial's packets.
-    fn see(&mut self, trial: (&Scratch, &SelfTest)) -> Result<Vec<Seen>, CollectError> {
-        self.send(trial)?;
+    fn see(&mut self, test: &SelfTest) -> Result<Vec<Seen>, CollectError> {
+        self.send(test)?;
         Ok(self.seen.take())
     }
 
     /// Sends the trial's packets and returns what was recorded of them.
-    fn send(
-        &mut self,
-        (scratch, test): (&Scratch, &SelfTest),
-    ) -> Result<Vec<DropRecord>, CollectError> {
-        SelfTest::send(scratch)?;
+    fn send(&mut self, test: &SelfTest) -> Result<Vec<DropRecord>, CollectError> {
+        test.send()?;
         let wanted = test.trials().len();
         let mut records: Vec<DropRecord> = Vec::new();
         let mut others = Vec::new();
@@ -89,12 +103,9 @@ impl DropCollector {
         Ok(records)
     }
 
-    pub(super) fn try_out(
-        &mut self,
-        (scratch, test): (&Scratch, &SelfTest),
-    ) -> Result<(), CollectError> {
+    pub(super) fn try_out(&mut self, test: &SelfTest) -> Result<(), CollectError> {
         let backend = self.backend.as_str();
-        let records = self.send((scratch, test))?;
+        let records = self.send(test)?;
         self.preemptible = records.iter().any(|r| r.preemptible);
         self.sites = records.iter().filter(|r| r.nft.is_some()).map(|r| r.location).collect();
         let verdict = match self.backend {

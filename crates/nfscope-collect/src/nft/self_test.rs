@@ -5,6 +5,7 @@
 //! drops. What the programs say of these five packets must be exactly that,
 //! else the backend is not used.
 
+use std::cell::RefCell;
 use std::net::UdpSocket;
 
 use nfscope_event::Family;
@@ -20,6 +21,8 @@ use crate::drop::{DropRecord, Note};
 const TABLE: &str = "nfscope-self-test";
 const BASE: &str = "base";
 const SUB: &str = "sub";
+/// `NF_INET_LOCAL_IN`
+const LOCAL_IN: u32 = 1;
 /// `NF_INET_LOCAL_OUT`
 const LOCAL_OUT: u32 = 3;
 const MAP: &str = "map";
@@ -29,6 +32,7 @@ const ACCEPTED: u16 = 40002;
 const JUMPED: u16 = 40003;
 const MAPPED: u16 = 40004;
 const POLICY: u16 = 40005;
+const OTHER_CALLER: u16 = 40006;
 /// `PRIORITY` of the base chain, to see that the field is read right.
 const PRIORITY: i32 = -7;
 
@@ -45,25 +49,42 @@ pub struct Trial {
     pub jumps: bool,
     /// Handles of the rules that do not match, in order.
     pub missed: Vec<u64>,
+    /// Its base chain is the other family's.
+    pub other_caller: bool,
 }
 
 /// The trial ruleset, in place.
 #[derive(Debug)]
 pub struct SelfTest {
     table: Table,
+    /// Of another family, whose chains another function calls.
+    other: RefCell<Option<Table>>,
     scratch: Scratch,
 }
 
 impl SelfTest {
     /// Builds the ruleset in the scratch namespace.
     pub fn prepare(scratch: &Scratch) -> Result<Self, CollectError> {
-        let spec = spec();
-        let table =
-            scratch.run(move || Table::create(&spec))?.map_err(|e| CollectError::Backend {
-                backend: "points",
-                reason: format!("the self-test's ruleset cannot be made: {e}"),
-            })?;
-        Ok(Self { table, scratch: scratch.clone() })
+        let table = create(scratch, spec())?;
+        Ok(Self { table, other: RefCell::default(), scratch: scratch.clone() })
+    }
+
+    /// Two more base chains, of another family, so that another function calls
+    /// them: one whose rule drops, and one without any rule, met by the packet
+    /// that is accepted else. What the stack has of callers, and of what was
+    /// called before, is then not the same for all packets.
+    pub fn add_other_callers(&self) -> Result<(), CollectError> {
+        *self.other.borrow_mut() = Some(create(&self.scratch, other_spec())?);
+        Ok(())
+    }
+
+    /// Takes that rule away.
+    pub fn remove_other_callers(&self) {
+        if let Some(table) = self.other.borrow_mut().take() {
+            self.scratch.leave(move || {
+                let _ = table.delete();
+            });
+        }
     }
 
     /// The packets in the order of [`Self::send`], and what must be said of them.
@@ -72,21 +93,38 @@ impl SelfTest {
         let sub = self.table.handles(SUB);
         let handle = |list: &[u64], n: usize| list.get(n).copied().unwrap_or(0);
         let missed = |n: usize| base.iter().take(n).copied().collect();
-        let trial = |port, note, handle, jumps, missed| Trial { port, note, handle, jumps, missed };
-        vec![
+        let trial = |port, note, handle, jumps, missed| Trial {
+            port,
+            note,
+            handle,
+            jumps,
+            missed,
+            other_caller: false,
+        };
+        let mut trials = vec![
             trial(DROPPED, Note::Rule, handle(base, 0), false, missed(0)),
             trial(ACCEPTED, Note::None, 0, false, missed(1)),
             trial(JUMPED, Note::Rule, handle(sub, 0), true, missed(2)),
             trial(MAPPED, Note::Rule, handle(base, 3), false, missed(3)),
             trial(POLICY, Note::Policy, 0, false, missed(5)),
-        ]
+        ];
+        if let Some(other) = &*self.other.borrow() {
+            for trial in trials.iter_mut().filter(|trial| trial.port == ACCEPTED) {
+                (trial.note, trial.other_caller) = (Note::Policy, true);
+            }
+            let rule = handle(other.handles(BASE), 0);
+            let other = trial(OTHER_CALLER, Note::Rule, rule, false, Vec::new());
+            trials.push(Trial { other_caller: true, ..other });
+        }
+        trials
     }
 
     /// Sends the packets. The accepted one meets no socket: the stack drops
     /// it, so that every packet leaves a record.
-    pub fn send(scratch: &Scratch) -> Result<(), CollectError> {
-        scratch.run(|| {
-            for port in [DROPPED, ACCEPTED, JUMPED, MAPPED, POLICY] {
+    pub fn send(&self) -> Result<(), CollectError> {
+        let ports: Vec<u16> = self.trials().iter().map(|trial| trial.port).collect();
+        self.scratch.run(move || {
+            for port in ports {
                 // a drop in the output hook comes back as EPERM: as wanted
                 let _ = UdpSocket::bind("127.0.0.1:0")
                     .and_then(|socket| socket.send_to(b"nfscope", ("127.0.0.1", port)));
@@ -98,6 +136,7 @@ impl SelfTest {
     /// for it: while the kernel makes new kprobes faster, a hook that comes or
     /// goes can take it a third of a second.
     pub fn remove(self) {
+        self.remove_other_callers();
         let table = self.table;
         self.scratch.leave(move || {
             // if it stays, the next trial says so
@@ -147,6 +186,35 @@ impl SelfTest {
             }
         }
         Ok(())
+    }
+}
+
+fn create(scratch: &Scratch, spec: TableSpec) -> Result<Table, CollectError> {
+    scratch.run(move || Table::create(&spec))?.map_err(|e| CollectError::Backend {
+        backend: "points",
+        reason: format!("the self-test's ruleset cannot be made: {e}"),
+    })
+}
+
+fn other_spec() -> TableSpec {
+    let hook = |number, priority, policy| HookSpec { number, priority, policy, device: None };
+    TableSpec {
+        family: Family::Inet,
+        name: TABLE.into(),
+        owned: false,
+        chains: vec![
+            ChainSpec {
+                name: "input".into(),
+                hook: Some(hook(LOCAL_IN, PRIORITY, Verdict::Drop)),
+                rules: Vec::new(),
+            },
+            ChainSpec {
+                name: BASE.into(),
+                hook: Some(hook(LOCAL_OUT, PRIORITY - 1, Verdict::Accept)),
+                rules: vec![RuleSpec::new().udp_to(OTHER_CALLER).verdict(Verdict::Drop)],
+            },
+        ],
+        maps: Vec::new(),
     }
 }
 

@@ -169,7 +169,7 @@ impl TraceCollector {
         let backend = self.backend.as_str();
         let test = SelfTest::prepare(scratch)?;
         let trials = test.trials();
-        SelfTest::send(scratch)?;
+        test.send()?;
         let mut records = Vec::new();
         let deadline = Instant::now() + TRIAL_PATIENCE;
         while !self_test::complete(&trials, &records) && Instant::now() < deadline {

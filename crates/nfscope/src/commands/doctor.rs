@@ -86,6 +86,7 @@ fn backends(machine: &Machine) -> Vec<Finding> {
         options: DropOptions::everything(machine.has_reason),
         backend: BackendChoice::Auto,
         ruleset_change: None,
+        without_frame: false,
     };
     let mut used = false;
     let tried = [

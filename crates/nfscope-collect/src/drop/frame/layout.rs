@@ -4,7 +4,8 @@
 //! The trial's packets differ in what was called between choosing the rule and
 //! dropping: a verdict of its own, one in a chain that was jumped to, one out
 //! of a map. A place that holds the rule for all of them is not the remains of
-//! one such call.
+//! one such call. And they differ in who called `nft_do_chain`, whose frames
+//! lie there too.
 
 use super::seen::{ANCHOR, Seen, WORDS};
 use crate::drop::{NftOffsets, Note};
@@ -88,21 +89,21 @@ impl FrameLayout {
         let pkt = drops.place("the packet", all, |seen, _, n| {
             seen.pointed(n, offset(PKT_SKB)) == Some(seen.skb)
         })?;
-        // the same for all packets, and older than its rules
+        // the same for all packets of one family, and older than its rules
         let (first, _) = drops.list.first().ok_or("no packet was seen")?;
-        let oldest = drops.list.iter().map(|(_, t)| t.handle).filter(|h| *h > 0).min();
-        let chain = drops.place("the base chain", all, |seen, _, n| {
+        let oldest = |of: &Trial| {
+            let same = drops.list.iter().filter(|(_, t)| t.other_caller == of.other_caller);
+            same.map(|(_, t)| t.handle).filter(|h| *h > 0).min().unwrap_or(1)
+        };
+        let chain = drops.place("the base chain", all, |seen, trial, n| {
             let handle = seen.pointed(n, offset(CHAIN_HANDLE)).unwrap_or(0);
-            seen.words[n] == first.words[n]
-                && (1..oldest.unwrap_or(1)).contains(&handle)
+            (seen.words[n] == first.words[n]) != trial.other_caller
+                && (1..oldest(trial)).contains(&handle)
                 && seen.pointed(n, offset(CHAIN_TABLE)).is_some_and(is_kernel)
         })?;
         // where that is not known registers are copied for nothing
         let immediate = drops.immediate(offset(EXPR_OPS), rule);
         let [rule_site, policy_site] = [drops.site(Note::Rule)?, drops.site(Note::Policy)?];
-        if rule_site == policy_site {
-            return Err("rules' drops and policies' are freed at one place".into());
-        }
         Ok(Self {
             rule_site,
             policy_site,
@@ -119,10 +120,10 @@ impl FrameLayout {
     }
 }
 
-/// Whether it looks like an address of the kernel, as both architectures have
-/// them.
+/// Whether it looks like an address of the kernel: with five levels of page
+/// tables the least is `0xff00_0000_0000_0000`.
 fn is_kernel(address: u64) -> bool {
-    address >> 52 == 0xfff
+    address >> 56 == 0xff
 }
 
 /// The trial's drops in `nft_do_chain`, each with what it must have been.
@@ -161,8 +162,16 @@ impl<'s> Drops<'s> {
         let mut sites = self.list.iter().filter(|(_, t)| t.note == note).map(|(s, _)| s.location);
         let site = sites.next().ok_or("no packet was seen")?;
         sites.all(|other| other == site).then_some(site).ok_or_else(|| {
-            "packets that rules drop are freed at more than one place in nft_do_chain".into()
+            "packets of one kind are freed at more than one place in nft_do_chain".into()
         })
+    }
+
+    /// All words, those nearest to the return address first: further down lie
+    /// the remains of other calls.
+    fn nearest(&self) -> Vec<usize> {
+        let mut words: Vec<usize> = (0..WORDS).collect();
+        words.sort_by_key(|n| n.abs_diff(self.end));
+        words
     }
 
     /// The word nearest to the return address that fits all packets of a kind.
@@ -172,10 +181,8 @@ impl<'s> Drops<'s> {
         kind: impl Fn(&Trial) -> bool,
         fits: impl Fn(&Seen, &Trial, usize) -> bool,
     ) -> Result<usize, String> {
-        let mut candidates: Vec<usize> = (0..WORDS).collect();
-        candidates.sort_by_key(|n| n.abs_diff(self.end));
         let of_kind: Vec<_> = self.list.iter().filter(|(_, trial)| kind(trial)).collect();
-        candidates
+        self.nearest()
             .into_iter()
             .find(|n| of_kind.iter().all(|(seen, trial)| fits(seen, trial, *n)))
             .ok_or_else(|| format!("where nft_do_chain keeps {what} was not found"))
@@ -195,11 +202,15 @@ impl<'s> Drops<'s> {
                 .map(|(seen, _)| seen.pointed(n, ops).filter(|_| inside(seen)))
                 .collect::<Option<_>>()?;
             match each[..] {
-                [one, two, map] if one == two && one != map && is_kernel(one) => Some((n, one)),
+                [one, two, map, ref others @ ..]
+                    if one == two && one != map && others.iter().all(|o| *o == one) =>
+                {
+                    is_kernel(one).then_some((n, one))
+                }
                 _ => None,
             }
         };
-        (0..WORDS).find_map(found)
+        self.nearest().into_iter().find_map(found)
     }
 
     /// Each rule has loaded the packet's port into the first register.

@@ -26,17 +26,25 @@ fn offsets() -> NftOffsets {
 }
 
 fn trials() -> Vec<Trial> {
-    let trial = |port, note, handle| Trial { port, note, handle, jumps: false, missed: vec![] };
+    let trial = |port, note, handle| Trial {
+        port,
+        note,
+        handle,
+        jumps: false,
+        missed: vec![],
+        other_caller: port == 40006,
+    };
     vec![
         trial(40001, Note::Rule, 5),
         trial(40002, Note::None, 0),
         trial(40003, Note::Rule, 4),
         trial(40004, Note::Rule, 8),
         trial(40005, Note::Policy, 0),
+        trial(40006, Note::Rule, 3),
     ]
 }
 
-/// The four drops, with everything `shift` words further up.
+/// The drops, with everything `shift` words further up.
 fn stacks(shift: usize) -> Vec<Seen> {
     let one = |trial: &Trial| {
         let site = if trial.note == Note::Rule { RULE_SITE } else { POLICY_SITE };
@@ -46,8 +54,9 @@ fn stacks(shift: usize) -> Vec<Seen> {
         // a copy, in a callee's frame
         seen.words[END + shift - 10] = site;
         seen.put(PKT + shift, 0xffff_d352_c061_3a78, 0, skb);
-        seen.put(CHAIN + shift, BASE_CHAIN, 64, TABLE);
-        seen.put(CHAIN + shift, BASE_CHAIN, 72, 2);
+        let chain = BASE_CHAIN + u64::from(trial.other_caller) * 0x400;
+        seen.put(CHAIN + shift, chain, 64, TABLE);
+        seen.put(CHAIN + shift, chain, 72, 2);
         if trial.note == Note::Rule {
             let rule = 0xffff_8efd_4201_3000 + trial.handle * 0x100;
             let ops = if trial.port == 40004 { LOOKUP } else { IMMEDIATE };

@@ -62,6 +62,7 @@ impl Settings {
                 },
                 backend: a.backend,
                 ruleset_change: a.allow_ruleset_change.then_some(leftover),
+                without_frame: false,
             },
             hooks: a.hook.clone(),
             causes: a.cause.clone(),
