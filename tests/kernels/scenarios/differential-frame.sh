@@ -7,4 +7,4 @@ nfscope drops --backend frame --duration 100ms >/dev/null 2>"$ERRORS" || skip "$
 refused=arp:reject,netdev-ingress:reject
 refused+=,arp:queue,inet-ingress:queue,netdev-ingress:queue
 refused+=,netdev-egress:queue,netdev-egress:reject
-nfscope-guest differential --timeout 390 --seed 7 --backend frame --falsify --refused "$refused"
+nfscope-guest differential --timeout 390 --seed 7 --backend frame --falsify --refused "$refused" -- --ring-size 8M

@@ -3,4 +3,4 @@
 # timeout: 400
 nfscope-guest differential --timeout 390 --seed 3 --backend netlink-trace --each-namespace --falsify \
     --without netdev-ingress,netdev-egress,inet-ingress \
-    -- --allow-ruleset-change --allow-leftover-table
+    -- --allow-ruleset-change --allow-leftover-table --ring-size 8M

@@ -13,4 +13,4 @@ else
     refused+=,arp:queue,inet-ingress:queue,netdev-ingress:queue
     refused+=,netdev-egress:queue,netdev-egress:reject
 fi
-nfscope-guest differential --timeout 390 --seed 1 --backend points --falsify --refused "$refused"
+nfscope-guest differential --timeout 390 --seed 1 --backend points --falsify --refused "$refused" -- --ring-size 8M

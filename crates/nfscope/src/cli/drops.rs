@@ -94,7 +94,7 @@ pub struct DropsArguments {
     pub allow_leftover_table: bool,
 
     /// Size of the ring buffer between kernel and nfscope: 512K, 4M
-    #[arg(long, value_name = "SIZE", default_value = "4M", value_parser = values::ring_size)]
+    #[arg(long, value_name = "SIZE", default_value = "1M", value_parser = values::ring_size)]
     pub ring_size: u32,
 
     /// Bytes of each packet to look at for its headers
