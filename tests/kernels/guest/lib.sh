@@ -20,6 +20,10 @@
 #   await_events COUNT          until so many events are written
 #   expect_drops COUNT CONDITION…   see `nfscope-guest expect --help`
 #   expect_events TYPE COUNT CONDITION…
+#   trees ARGUMENTS…            `nfscope-guest trees` of the last nfscope's output
+#   monitor_trace NAME          `nft monitor trace` in a namespace, from now on
+#   expect_decisions NAME       the last nfscope's decisions in a namespace are those
+#                               that it has told since the last time
 #   expect_text PART            a part of a line that the last nfscope printed
 #   expect_equal WHAT FOUND EXPECTED
 #   has_reasons                 whether the kernel gives drop reasons (5.17)
@@ -230,6 +234,34 @@ expect_events() {
     nfscope-guest expect --type "$kind" "$EVENTS" "$@" || {
         sed 's/^/nfscope said: /' "$ERRORS"
         fail "not the expected ${kind}s"
+    }
+}
+
+trees() {
+    nfscope-guest trees "$EVENTS" "$@" || {
+        sed 's/^/nfscope said: /' "$ERRORS"
+        fail "wrong trees"
+    }
+}
+
+monitor_trace() {
+    # not by a function, whose subshell would be the process
+    nsenter --net="/run/netns/$1" nft monitor trace >>"$W/traced.$1" &
+}
+
+expect_decisions() {
+    local traced=$W/traced.$1
+    # At the end of a base chain the kernel says "verdict continue", too.
+    sed -n -e 's/^trace id [0-9a-f]* //' -e '/ packet: /d' -e '/^[a-z0-9]* [^ ]* [^ ]* verdict /d' \
+        -e 's/^\([a-z0-9]* [^ ]* [^ ]*\) rule .*(verdict \(.*\))$/\1 verdict \2/p' \
+        -e 's/^\([a-z0-9]* [^ ]* [^ ]* policy .*[^ ]\) *$/\1/p' "$traced" >"$W/kernel"
+    nfscope-guest trees "$EVENTS" --decisions --netns "$1" >"$W/decisions"
+    cp "$traced" "$W/traced"
+    : >"$traced"
+    [ -s "$W/kernel" ] || fail "the kernel traced nothing: $(head "$W/traced")"
+    cmp -s "$W/kernel" "$W/decisions" || {
+        diff "$W/kernel" "$W/decisions" | head -n 20
+        fail "not the kernel's decisions"
     }
 }
 

@@ -11,6 +11,7 @@ mod listen;
 mod oracle;
 mod send;
 mod traffic;
+mod trees;
 mod tunnel_rule;
 
 use std::process::ExitCode;
@@ -34,6 +35,7 @@ enum Command {
     Expect(expect::Arguments),
     Listen(listen::Arguments),
     Send(send::Arguments),
+    Trees(trees::Arguments),
     TunnelRule(tunnel_rule::Arguments),
 }
 
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
         Command::Expect(arguments) => expect::run(&arguments),
         Command::Listen(arguments) => listen::run(&arguments),
         Command::Send(arguments) => send::run(&arguments),
+        Command::Trees(arguments) => trees::run(&arguments),
         Command::TunnelRule(arguments) => tunnel_rule::run(&arguments),
     };
     match result {
