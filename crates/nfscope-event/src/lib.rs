@@ -11,6 +11,7 @@ mod drop;
 mod notice;
 mod packet;
 mod trace;
+mod xtables;
 
 pub use cause::{
     Backend, Cause, ChainRef, Family, Freed, KernelDrop, NftPolicy, NftRule, NftVerdict,
@@ -21,6 +22,8 @@ pub use notice::{LossPlace, Lost, Notice};
 pub use packet::{
     Arp, Device, Icmp, Ip, Link, Netns, Packet, Ports, Process, Tcp, Transport, Vlan,
 };
+
+pub use xtables::{XtPlace, XtPolicy, XtRule, XtVerdict};
 
 pub use trace::{
     ChainEnd, Cloned, Delivered, Dropped, Ended, Enter, Mapped, Missing, NoMatch, Passed, RuleText,

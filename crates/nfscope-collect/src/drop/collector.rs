@@ -1,6 +1,7 @@
 //! Loads and attaches the programs, and reads what they send.
 
 use std::cell::RefCell;
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
@@ -8,10 +9,12 @@ use std::time::Duration;
 use libbpf_rs::{Link, Object, RingBuffer, RingBufferBuilder};
 use nfscope_event::Backend;
 use nfscope_kernel::btf::Btf;
+use nfscope_kernel::locate::ipt::Tables;
 
 use super::frame::{FrameLayout, Seen};
 use super::preempt::Observer;
 use super::{Config, DropRecord, NftOffsets, Note};
+use crate::legacy::{self, Changes, LegacyProbes, LegacySetup};
 use crate::nft::{Probe, Scratch, SelfTest, Setup};
 use crate::object::Compiled;
 use crate::{CollectError, kernel_ids, object, raw};
@@ -92,6 +95,7 @@ pub struct DropCollector {
     // fields are dropped in order: first no more events, then the maps
     links: Vec<Link>,
     late: Vec<Probe>,
+    legacy: Vec<LegacyProbes>,
     ring: RingBuffer<'static>,
     queue: Rc<RefCell<Vec<DropRecord>>>,
     /// The stack of the trial's packets.
@@ -118,12 +122,14 @@ impl DropCollector {
         scratch: Option<&Scratch>,
         btf: &Btf,
     ) -> Result<Self, CollectError> {
-        let test = match scratch.map(SelfTest::prepare).transpose() {
+        let tried = scratch.filter(|_| setup.trial);
+        let test = match tried.map(SelfTest::prepare).transpose() {
             Err(e) if setup.backend != Backend::Tracepoint => return Err(e),
             test => test.ok().flatten(),
         };
-        let scratch = scratch.filter(|_| test.is_some());
-        let started = Self::choose(options, setup, scratch.zip(test.as_ref()), btf);
+        let inode = scratch.map_or(0, Scratch::inode);
+        let trial = scratch.zip(test.as_ref());
+        let started = Self::choose((options, inode), setup, trial, btf);
         if let Some(test) = test {
             test.remove();
         }
@@ -132,7 +138,7 @@ impl DropCollector {
 
     /// The variant of the tracepoint's program that this kernel needs.
     fn choose(
-        options: &DropOptions,
+        (options, scratch_netns): (&DropOptions, u32),
         setup: &Setup,
         trial: Option<(&Scratch, &SelfTest)>,
         btf: &Btf,
@@ -151,8 +157,10 @@ impl DropCollector {
             trial.is_some_and(|(scratch, _)| observer.interruptible(scratch).unwrap_or(false))
         };
         let known = options.interruptible || observer.as_ref().is_some_and(looks_so);
-        let try_one =
-            |program| Self::start_with(program, options, setup, (trial, observer.as_ref()), btf);
+        let try_one = |program| {
+            let trial = (trial, observer.as_ref());
+            Self::start_with(program, (options, scratch_netns), setup, trial, btf)
+        };
         if known && let Ok(started) = try_one(TRACE_EVENT) {
             return Ok(started);
         }
@@ -169,12 +177,11 @@ impl DropCollector {
 
     fn start_with(
         program: &'static str,
-        options: &DropOptions,
+        (options, scratch_netns): (&DropOptions, u32),
         setup: &Setup,
         (trial, observer): (Option<(&Scratch, &SelfTest)>, Option<&Observer>),
         btf: &Btf,
     ) -> Result<Self, CollectError> {
-        let scratch_netns = trial.map_or(0, |(scratch, _)| scratch.inode());
         let object = load(options, setup, scratch_netns, program, btf)?;
         let mut links = Vec::new();
         let mut late = Vec::new();
@@ -201,6 +208,7 @@ impl DropCollector {
         let mut collector = Self {
             links,
             late,
+            legacy: Vec::new(),
             ring,
             queue,
             seen,
@@ -262,12 +270,47 @@ impl DropCollector {
         Ok(())
     }
 
+    /// Attaches the probes to a family's table function of x_tables, and tries
+    /// them on packets whose fate is known. `scratch`: the namespace that this
+    /// was started with.
+    pub fn attach_legacy(
+        &mut self,
+        setup: &LegacySetup,
+        scratch: &Scratch,
+        changes: &Changes,
+    ) -> Result<(), CollectError> {
+        let notes = object::map(&self.object, "notes")?;
+        let probes = LegacyProbes::attach(setup, notes.as_fd(), changes)?;
+        self.take_legacy_notes(true)?;
+        let tried = legacy::SelfTest::send(setup.tables, scratch).and_then(|test| {
+            let records = self.trial_records(test.packets())?;
+            test.judge(&records)
+        });
+        match tried {
+            Ok(()) => self.legacy.push(probes),
+            Err(_) => self.take_legacy_notes(!self.legacy.is_empty())?,
+        }
+        tried
+    }
+
+    /// Lets go of a family's probes: its module is gone.
+    pub fn detach_legacy(&mut self, tables: Tables) {
+        self.legacy.retain(|probes| probes.tables() != tables);
+    }
+
+    /// Whether the tracepoint's program looks for notes of x_tables' rules.
+    fn take_legacy_notes(&self, on: bool) -> Result<(), CollectError> {
+        object::set_value(&self.object, ".data.running", &u32::from(on).to_ne_bytes())
+    }
+
     /// What was lost so far.
     pub fn losses(&self) -> Result<Losses, CollectError> {
         let words = object::words(&self.object, ".bss")?;
         let [ring, nested, attribution, ..] = words[..] else {
             return Err(CollectError::load("the loss counters are not there"));
         };
+        let legacy: u64 = self.legacy.iter().map(LegacyProbes::unattributed).sum();
+        let attribution = attribution + legacy;
         Ok(Losses { ring, nested: nested + self.skipped(), attribution, netlink: 0 })
     }
 
@@ -331,7 +374,11 @@ impl DropCollector {
         (scratch, test): (&Scratch, &SelfTest),
     ) -> Result<Vec<DropRecord>, CollectError> {
         SelfTest::send(scratch)?;
-        let wanted = test.trials().len();
+        self.trial_records(test.trials().len())
+    }
+
+    /// What was recorded of a trial's packets, once there are so many.
+    fn trial_records(&mut self, wanted: usize) -> Result<Vec<DropRecord>, CollectError> {
         let mut records: Vec<DropRecord> = Vec::new();
         let mut others = Vec::new();
         let deadline = std::time::Instant::now() + TRIAL_PATIENCE;

@@ -34,6 +34,8 @@ struct {
 	__type(value, struct cpu_scratch);
 } scratches SEC(".maps");
 
+struct running running SEC(".data.running") = {};
+
 #define AF_INET 2
 #define AF_INET6 10
 #define AF_PACKET 17
@@ -79,6 +81,27 @@ static __always_inline u32 netns_of_hook(const struct decision *d, const struct 
 	return BPF_CORE_READ(net, ns.inum);
 }
 
+/* The same part of a record for a decision of x_tables, which is all in its note. */
+static __always_inline void legacy_part(struct part_nft *p, const struct decision *d,
+					const struct note *n)
+{
+	const struct legacy_note *l = (const void *)n->data;
+
+	p->age = bpf_ktime_get_ns() - d->time;
+	p->family = p->pf = l->family;
+	p->hook = l->hook;
+	p->rule_handle = d->rule;
+	p->table_handle = l->change;
+	p->chain_handle = (u64)l->number << 32 | l->size;
+	p->priority = 0;
+	p->chain_is_base = 0;
+	p->in_index = device_name(l->in, p->in_name);
+	p->out_index = device_name(l->out, p->out_name);
+	__builtin_memcpy(p->table, l->table, sizeof(l->table));
+	p->table[sizeof(l->table)] = 0;
+	p->chain[0] = 0;
+}
+
 /* The nft part: names and numbers behind a decision. `n`: its note, if it left one. */
 static __always_inline void nft_part(struct part_nft *p, const struct decision *d,
 				     const struct note *n, const struct part_base *base,
@@ -87,6 +110,11 @@ static __always_inline void nft_part(struct part_nft *p, const struct decision *
 	p->type = PART_NFT;
 	p->kind = d->kind;
 	p->age = 0;
+	if (d->kind >= NOTE_LEGACY_RULE) {
+		if (n)
+			legacy_part(p, d, n);
+		return;
+	}
 	nft_names(p, d->rule, d->chain, d->chain_is_base);
 	if (n && n->copied) {
 		if (d->time)
@@ -295,7 +323,7 @@ static __always_inline int freed(void *ctx, struct sk_buff *skb, void *location,
 			return drop(&f, skb, &d, 0);
 	}
 #endif
-	n = cfg.notes_on ? note_find(skb) : 0;
+	n = cfg.notes_on || running.legacy_on ? note_find(skb) : 0;
 	drop(&f, skb, n ? &n->decision : 0, n);
 	if (n)
 		n->skb = 0;

@@ -16,7 +16,7 @@ mod jobs;
 mod life;
 mod listing;
 mod lookup;
-mod program;
+pub(crate) mod program;
 mod rule;
 mod shared;
 mod snapshot;

@@ -142,6 +142,8 @@ impl HookChoice {
 pub enum CauseChoice {
     /// An nftables rule
     Nft,
+    /// A rule of iptables-legacy or ip6tables-legacy
+    Legacy,
     /// A base chain's policy
     Policy,
     /// Anything else in the kernel
