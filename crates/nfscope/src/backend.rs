@@ -87,6 +87,9 @@ impl Started {
             Backend::Points => "rules by probe points in nft_do_chain",
             Backend::TraceHook => "rules by the trace hook",
             Backend::NetlinkTrace => "rules by netlink trace",
+            Backend::Tracepoint if self.legacy.attached() => {
+                "rules of iptables-legacy by probe points; those of nftables are not named"
+            }
             Backend::Tracepoint => "by the drop tracepoint alone: rules are not named",
         }
     }

@@ -13,7 +13,7 @@ use nfscope_kernel::layout::LegacyLayout;
 use nfscope_kernel::locate::ipt::{LegacyLocated, Tables};
 
 /// How often a family is tried: a module shows up a moment before its table.
-const ATTEMPTS: u32 = 4;
+pub const ATTEMPTS: u32 = 4;
 
 /// What is known of one family.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -69,6 +69,11 @@ impl LegacyRules {
             }
         }
         notices
+    }
+
+    /// Whether rules of any family are told.
+    pub fn attached(&self) -> bool {
+        self.states.contains(&State::Attached)
     }
 
     /// Another collector goes on: nothing is attached to it yet.

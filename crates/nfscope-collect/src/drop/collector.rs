@@ -1,7 +1,8 @@
 //! Loads and attaches the programs, and reads what they send.
 
+mod legacy;
+
 use std::cell::RefCell;
-use std::os::fd::AsFd;
 use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
@@ -9,12 +10,11 @@ use std::time::Duration;
 use libbpf_rs::{Link, Object, RingBuffer, RingBufferBuilder};
 use nfscope_event::Backend;
 use nfscope_kernel::btf::Btf;
-use nfscope_kernel::locate::ipt::Tables;
 
 use super::frame::{FrameLayout, Seen};
 use super::preempt::Observer;
 use super::{Config, DropRecord, NftOffsets, Note};
-use crate::legacy::{self, Changes, LegacyProbes, LegacySetup};
+use crate::legacy::LegacyProbes;
 use crate::nft::{Probe, Scratch, SelfTest, Setup};
 use crate::object::Compiled;
 use crate::{CollectError, kernel_ids, object, raw};
@@ -268,39 +268,6 @@ impl DropCollector {
             self.links.push(attach(&self.object, &probe)?);
         }
         Ok(())
-    }
-
-    /// Attaches the probes to a family's table function of x_tables, and tries
-    /// them on packets whose fate is known. `scratch`: the namespace that this
-    /// was started with.
-    pub fn attach_legacy(
-        &mut self,
-        setup: &LegacySetup,
-        scratch: &Scratch,
-        changes: &Changes,
-    ) -> Result<(), CollectError> {
-        let notes = object::map(&self.object, "notes")?;
-        let probes = LegacyProbes::attach(setup, notes.as_fd(), changes)?;
-        self.take_legacy_notes(true)?;
-        let tried = legacy::SelfTest::send(setup.tables, scratch).and_then(|test| {
-            let records = self.trial_records(test.packets())?;
-            test.judge(&records)
-        });
-        match tried {
-            Ok(()) => self.legacy.push(probes),
-            Err(_) => self.take_legacy_notes(!self.legacy.is_empty())?,
-        }
-        tried
-    }
-
-    /// Lets go of a family's probes: its module is gone.
-    pub fn detach_legacy(&mut self, tables: Tables) {
-        self.legacy.retain(|probes| probes.tables() != tables);
-    }
-
-    /// Whether the tracepoint's program looks for notes of x_tables' rules.
-    fn take_legacy_notes(&self, on: bool) -> Result<(), CollectError> {
-        object::set_value(&self.object, ".data.running", &u32::from(on).to_ne_bytes())
     }
 
     /// What was lost so far.

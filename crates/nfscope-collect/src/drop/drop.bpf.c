@@ -13,6 +13,7 @@
 #include "frame.h"
 #include "../bpf/fill.h"
 #include "../bpf/netns.h"
+#include "../legacy/part.h"
 #include <packet_filter.h>
 #include <bpf/bpf_tracing.h>
 
@@ -79,27 +80,6 @@ static __always_inline u32 netns_of_hook(const struct decision *d, const struct 
 		net = BPF_CORE_READ(state, net);
 	}
 	return BPF_CORE_READ(net, ns.inum);
-}
-
-/* The same part of a record for a decision of x_tables, which is all in its note. */
-static __always_inline void legacy_part(struct part_nft *p, const struct decision *d,
-					const struct note *n)
-{
-	const struct legacy_note *l = (const void *)n->data;
-
-	p->age = bpf_ktime_get_ns() - d->time;
-	p->family = p->pf = l->family;
-	p->hook = l->hook;
-	p->rule_handle = d->rule;
-	p->table_handle = l->change;
-	p->chain_handle = (u64)l->number << 32 | l->size;
-	p->priority = 0;
-	p->chain_is_base = 0;
-	p->in_index = device_name(l->in, p->in_name);
-	p->out_index = device_name(l->out, p->out_name);
-	__builtin_memcpy(p->table, l->table, sizeof(l->table));
-	p->table[sizeof(l->table)] = 0;
-	p->chain[0] = 0;
 }
 
 /* The nft part: names and numbers behind a decision. `n`: its note, if it left one. */

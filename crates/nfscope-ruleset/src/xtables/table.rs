@@ -191,8 +191,9 @@ impl Table {
         }
         table.close();
         for (chain, rule, to, goto) in jumps {
-            let name = heads.iter().find(|(start, _)| *start == to).map(|(_, n)| *n);
-            let name = name.map(|n| table.chains[n].name.clone());
+            // in order of their offsets, as they were found
+            let head = heads.binary_search_by_key(&to, |(start, _)| *start).ok();
+            let name = head.map(|n| table.chains[heads[n].1].name.clone());
             if let Some(rule) = table.chains[chain].rules.get_mut(rule) {
                 rule.target = match name {
                     Some(name) => Target::Chain { name, goto },
