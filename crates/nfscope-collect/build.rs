@@ -11,17 +11,24 @@ fn main() {
         Ok("aarch64") => "arm64",
         other => panic!("nfscope runs on x86_64 and aarch64, not on {other:?}"),
     };
-    for (dir, name) in [("drop", "drop"), ("drop", "preempt"), ("hook", "hook"), ("trace", "trace")]
-    {
+    for (dir, name) in [
+        ("drop", "drop"),
+        ("drop", "preempt"),
+        ("hook", "hook"),
+        ("legacy", "changes"),
+        ("legacy", "legacy"),
+        ("trace", "trace"),
+    ] {
         let source = format!("src/{dir}/{name}.bpf.c");
         for (variant, typed) in [("plain", "0"), ("typed", "1")] {
             let object = out.join(format!("{name}.{variant}.bpf.o"));
             compile(Path::new(&source), &object, (arch, typed), &include);
         }
     }
-    for dir in ["src/bpf", "src/drop", "src/hook", "src/trace", "../nfscope-filter/include"] {
-        println!("cargo:rerun-if-changed={dir}");
+    for dir in ["bpf", "drop", "hook", "legacy", "trace"] {
+        println!("cargo:rerun-if-changed=src/{dir}");
     }
+    println!("cargo:rerun-if-changed=../nfscope-filter/include");
 }
 
 /// CO-RE needs `-g`; the DWARF that comes with it is of no use in the binary.

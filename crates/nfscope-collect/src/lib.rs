@@ -8,6 +8,7 @@ pub mod drop;
 mod error;
 pub mod hook;
 mod kernel_ids;
+pub mod legacy;
 pub mod nft;
 mod object;
 mod raw;

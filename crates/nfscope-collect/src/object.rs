@@ -1,6 +1,7 @@
 //! Opening, preparing and loading one compiled BPF object.
 
 use std::ops::{Deref, DerefMut};
+use std::os::fd::BorrowedFd;
 use std::sync::{Mutex, OnceLock};
 
 use libbpf_rs::{
@@ -154,6 +155,17 @@ pub fn set_rodata(object: &mut OpenObject, value: &[u8]) -> Result<(), CollectEr
         }
     }
     Err(CollectError::Load { reason: "the object has no settings: built wrongly".into() })
+}
+
+/// Has an object use the maps of others, by their names.
+pub fn share(object: &mut OpenObject, maps: &[(&str, BorrowedFd<'_>)]) -> Result<(), CollectError> {
+    for mut map in object.maps_mut() {
+        let shared = maps.iter().find(|(name, _)| map.name() == *name);
+        if let Some((_, fd)) = shared {
+            map.reuse_fd(*fd).map_err(CollectError::load)?;
+        }
+    }
+    Ok(())
 }
 
 /// Loads only the named programs.

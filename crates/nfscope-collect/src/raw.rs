@@ -21,20 +21,36 @@ pub fn attach_kprobe(
     };
     let failed = |reason: String| CollectError::Attach { place: place(), reason };
     let name = CString::new(function).map_err(|e| failed(e.to_string()))?;
-    kprobe(program, Some(&name), offset).map_err(|e| failed(e.to_string()))
+    kprobe(program, Some(&name), offset, false).map_err(|e| failed(e.to_string()))
+}
+
+/// Attaches a kprobe program where a function returns.
+pub fn attach_kretprobe(program: &ProgramMut<'_>, function: &str) -> Result<Link, CollectError> {
+    let failed = |reason: String| CollectError::Attach {
+        place: format!("the return of {function}"),
+        reason,
+    };
+    let name = CString::new(function).map_err(|e| failed(e.to_string()))?;
+    kprobe(program, Some(&name), 0, true).map_err(|e| failed(e.to_string()))
 }
 
 /// The same at an address, which the kernel need not look up.
 pub fn attach_kprobe_at(program: &ProgramMut<'_>, address: u64) -> std::io::Result<Link> {
-    kprobe(program, None, address)
+    kprobe(program, None, address, false)
 }
 
 /// `name` and `offset` as `struct perf_event_attr` has them: without a name the
 /// offset is an address.
-fn kprobe(program: &ProgramMut<'_>, name: Option<&CStr>, offset: u64) -> std::io::Result<Link> {
+fn kprobe(
+    program: &ProgramMut<'_>,
+    name: Option<&CStr>,
+    offset: u64,
+    retprobe: bool,
+) -> std::io::Result<Link> {
     let options = libbpf_sys::bpf_kprobe_opts {
         sz: size_of::<libbpf_sys::bpf_kprobe_opts>() as _,
         offset: offset as _,
+        retprobe,
         attach_mode: libbpf_sys::PROBE_ATTACH_MODE_PERF,
         ..Default::default()
     };

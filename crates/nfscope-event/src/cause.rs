@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::xtables::{XtPolicy, XtRule};
+
 /// The one cause of a drop.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -10,6 +12,10 @@ pub enum Cause {
     NftRule(NftRule),
     /// The policy of an nftables base chain ended the packet.
     NftPolicy(NftPolicy),
+    /// A rule of x_tables (iptables-legacy) ended the packet.
+    XtRule(XtRule),
+    /// The policy of a built-in chain of x_tables ended the packet.
+    XtPolicy(XtPolicy),
     /// The kernel gave a drop reason, or only a code location.
     Kernel(KernelDrop),
     /// `kfree_skb` freed the packet on a kernel whose `kfree_skb` has no
@@ -207,7 +213,7 @@ pub struct Freed {
 pub enum Backend {
     /// `nft_do_chain`'s stack frame, as the tracepoint finds it.
     Frame,
-    /// Probe points inside `nft_do_chain`.
+    /// Probe points inside `nft_do_chain`, or in a table function of x_tables.
     Points,
     /// The function `__nft_trace_packet`, with the trace key on.
     TraceHook,

@@ -13,6 +13,7 @@ mod notice;
 mod packet;
 mod trace;
 mod verdict;
+mod xtables;
 
 pub use cause::{
     Backend, Cause, ChainRef, Family, Freed, KernelDrop, NftPolicy, NftRule, NftVerdict,
@@ -24,6 +25,8 @@ pub use notice::{LossPlace, Lost, Notice};
 pub use packet::{
     Arp, Device, Icmp, Ip, Link, Netns, Packet, Ports, Process, Tcp, Transport, Vlan,
 };
+
+pub use xtables::{XtPlace, XtPolicy, XtRule, XtVerdict};
 
 pub use trace::{
     Called, ChainEnd, Cloned, Delivered, Dropped, Ended, Enter, Mapped, Missing, NoMatch, RuleText,

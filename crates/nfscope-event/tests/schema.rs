@@ -7,7 +7,8 @@ use nfscope_event::{
     Dropped, Ended, Enter, Evaluation, Event, ExpressionOutcome, ExpressionResult, Family, Freed,
     Icmp, Ip, KernelDrop, Link, LossPlace, Lost, Mapped, Missing, Netns, NftPolicy, NftRule,
     NftVerdict, NoMatch, Notice, Packet, Passed, Ports, Process, RuleText, Sent, Socket, Step, Tcp,
-    Trace, TracePolicy, TraceRule, Transport, Tuple, Verdict, Vlan, Why,
+    Trace, TracePolicy, TraceRule, Transport, Tuple, Verdict, Vlan, Why, XtPlace, XtPolicy, XtRule,
+    XtVerdict,
 };
 use serde_json::Value;
 
@@ -80,12 +81,51 @@ fn bare_rule(family: Family) -> Cause {
     })
 }
 
+fn legacy_causes() -> Vec<Cause> {
+    use XtVerdict::*;
+    let place = |chain| XtPlace {
+        family: Family::Ip6,
+        table: "filter".into(),
+        chain,
+        hook: text("output"),
+    };
+    let whole = |verdict| XtRule {
+        place: place(text("OUTPUT")),
+        number: Some(1),
+        verdict,
+        target: text("REJECT"),
+        rule: text("-A OUTPUT -j REJECT"),
+        outline: true,
+        text_unknown: text("gone"),
+        comment: text("no\u{1b}"),
+        sent: text("tcp reset"),
+    };
+    let bare = XtRule {
+        place: XtPlace { hook: None, ..place(None) },
+        number: None,
+        verdict: Unknown,
+        target: None,
+        rule: None,
+        outline: false,
+        text_unknown: None,
+        comment: None,
+        sent: None,
+    };
+    let mut causes: Vec<Cause> =
+        [Drop, Reject, Queue, Target].map(|verdict| Cause::XtRule(whole(verdict))).into();
+    causes.push(Cause::XtRule(bare));
+    let policy = XtPolicy { place: place(text("OUTPUT")), policy: "drop".into() };
+    causes.push(Cause::XtPolicy(policy));
+    causes
+}
+
 fn causes() -> Vec<Cause> {
     use NftVerdict::*;
     let mut causes: Vec<Cause> =
         [Drop, Reject, VerdictMap, Queue, Synproxy, Fwd, Unknown].map(rule).into();
     causes.extend([1, 2, 3, 5, 7, 10].into_iter().filter_map(Family::from_nfproto).map(bare_rule));
     causes.push(Cause::NftPolicy(NftPolicy { place: place(), policy: "drop".into() }));
+    causes.extend(legacy_causes());
     causes.push(Cause::Kernel(KernelDrop {
         reason: text("NO_SOCKET"),
         explanation: text("no socket"),

@@ -5,6 +5,7 @@
 //! * [`netns`]: network namespaces by inode: their names, entering them.
 //! * [`nft`]: rule handle to text, per namespace, current through changes.
 //! * [`why`]: which of a rule's expressions did not match, and why.
+//! * [`xtables`]: tables of iptables-legacy: entry offset to chain, number, text.
 //!
 //! A rule's text for an event that names its handle:
 //!
@@ -39,6 +40,7 @@ pub mod nft;
 mod sys;
 pub mod why;
 mod words;
+pub mod xtables;
 
 pub use sys::monotonic_ns;
 

@@ -14,6 +14,7 @@ use nfscope_ruleset::netns;
 
 use crate::cli::BackendChoice;
 use crate::hook_naming::HookNaming;
+use crate::legacy::LegacyRules;
 use crate::machine::Machine;
 use crate::resolve::ReasonNames;
 
@@ -55,6 +56,8 @@ pub struct Started {
     collector: DropCollector,
     netlink: Option<NetlinkTrace>,
     hook: HookNaming,
+    /// Rules of x_tables.
+    pub legacy: LegacyRules,
     /// The reasons that nftables' drops carry, where there are reasons.
     nft_reasons: Option<[u32; 2]>,
     /// A better backend may work once nf_tables is loaded.
@@ -98,6 +101,9 @@ impl Started {
             Backend::Points => "rules by probe points in nft_do_chain",
             Backend::TraceHook => "rules by the trace hook",
             Backend::NetlinkTrace => "rules by netlink trace",
+            Backend::Tracepoint if self.legacy.attached() => {
+                "rules of iptables-legacy by probe points; those of nftables are not named"
+            }
             Backend::Tracepoint => "by the drop tracepoint alone: rules are not named",
         }
     }
@@ -114,7 +120,7 @@ impl Started {
             records = netlink.attribute(records, maybe_nft, last);
         }
         for record in &mut records {
-            if record.nft.is_none() && self.by_a_hook(record) {
+            if record.nft.is_none() && record.legacy.is_none() && self.by_a_hook(record) {
                 record.hook_function = self.hook.function(record);
             }
         }
@@ -132,9 +138,19 @@ impl Started {
         }
     }
 
-    /// Attaches what could not be attached before.
-    pub fn attach_late(&mut self) -> Result<(), CollectError> {
-        self.collector.attach_late()
+    /// Attaches what could not be attached before. Sentences for the user: what
+    /// does not work.
+    pub fn attach_late(&mut self) -> Result<Vec<String>, CollectError> {
+        self.collector.attach_late()?;
+        Ok(self.attach_legacy())
+    }
+
+    /// Attaches to x_tables, as far as it is loaded.
+    pub fn attach_legacy(&mut self) -> Vec<String> {
+        match &self.scratch {
+            Some(scratch) => self.legacy.advance(&mut self.collector, scratch),
+            None => Vec::new(),
+        }
     }
 
     /// Why another backend would work better than when this one was started.
@@ -206,6 +222,8 @@ impl Started {
         let trials = machine.scratches();
         records.retain(|r| r.monotonic_ns < next.since && !trials.contains(&r.netns));
         let losses = self.losses()?;
+        next.legacy = std::mem::take(&mut self.legacy);
+        next.legacy.begin_anew();
         *self = next;
         // the old collector's program was still there when the new one looked
         if self.backend() == Backend::Frame
@@ -213,6 +231,8 @@ impl Started {
         {
             self.notices.push(e.to_string());
         }
+        let notices = self.attach_legacy();
+        self.notices.extend(notices);
         Ok((records, losses))
     }
 
@@ -240,6 +260,8 @@ pub fn start(
         .number("NETFILTER_DROP")
         .zip(reasons.number("NOT_SPECIFIED"))
         .map(|(drop, none)| [drop, none]);
+    let notices = started.attach_legacy();
+    started.notices.extend(notices);
     Ok(started)
 }
 
@@ -289,7 +311,7 @@ pub fn attempt(
         BackendChoice::Points => points(request, machine),
         BackendChoice::TraceHook => trace_hook(request, machine),
         BackendChoice::NetlinkTrace => netlink_trace(request, machine),
-        _ => run(request, &Setup::tracepoint(), trial(machine), machine),
+        _ => run(request, &tracepoint(machine), machine.scratch().ok(), machine),
     }
 }
 
@@ -308,6 +330,7 @@ fn run(
         collector,
         netlink: None,
         hook: HookNaming::begin(setup.frees_inside()),
+        legacy: LegacyRules::default(),
         nft_reasons: None,
         awaits_nft: false,
         awaits_evals: false,
@@ -376,10 +399,10 @@ fn trace_hook(request: &Request, machine: &Machine) -> Result<Started, CollectEr
     })
 }
 
-/// Where a backend that needs no trial can still be seen at work; making rules
-/// there would load nf_tables.
-fn trial(machine: &Machine) -> Option<Scratch> {
-    machine.has_nf_tables.then(|| machine.scratch()).and_then(Result::ok)
+/// A backend that needs no trial can still be seen at work; making rules for
+/// that would load nf_tables.
+fn tracepoint(machine: &Machine) -> Setup {
+    Setup::tracepoint(machine.has_nf_tables)
 }
 
 fn netlink_trace(request: &Request, machine: &Machine) -> Result<Started, CollectError> {
@@ -396,7 +419,7 @@ fn netlink_trace(request: &Request, machine: &Machine) -> Result<Started, Collec
     };
     let filter = request.options.filter.as_ref().map(|filter| filter.decisions.clone());
     let trace = NetlinkTrace::start(inode, leftover == Leftover::Accepted, filter)?;
-    let mut started = run(request, &Setup::tracepoint(), trial(machine), machine)?;
+    let mut started = run(request, &tracepoint(machine), machine.scratch().ok(), machine)?;
     started.netlink = Some(trace);
     Ok(started)
 }

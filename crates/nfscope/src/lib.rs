@@ -5,6 +5,7 @@ pub mod cli;
 pub mod commands;
 pub mod functions;
 pub mod hook_naming;
+pub mod legacy;
 pub mod machine;
 pub mod resolve;
 pub mod signals;

@@ -76,8 +76,10 @@ impl Machine {
 /// A capability, by its number in `include/uapi/linux/capability.h`.
 const NEEDED: [(&str, u32); 4] =
     [("CAP_BPF", 39), ("CAP_PERFMON", 38), ("CAP_NET_ADMIN", 12), ("CAP_SYS_ADMIN", 21)];
-/// Without them symbols, kernel text, and other users' namespaces are missing.
-const USEFUL: [&str; 4] = ["cap_syslog", "cap_sys_rawio", "cap_sys_ptrace", "cap_dac_read_search"];
+/// Without them symbols, kernel text, other users' namespaces, and texts of
+/// iptables-legacy are missing.
+const USEFUL: [&str; 5] =
+    ["cap_syslog", "cap_sys_rawio", "cap_sys_ptrace", "cap_dac_read_search", "cap_net_raw"];
 const CAP_SYS_ADMIN: u32 = 21;
 
 /// An error that names the missing capabilities, if any are missing.
@@ -101,8 +103,10 @@ pub fn check_privileges() -> anyhow::Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
-    let list = [NEEDED.map(|(name, _)| name.to_lowercase()), USEFUL.map(str::to_owned)];
-    let list = list.concat().join(",");
+    let mut list: Vec<String> = NEEDED.iter().map(|(name, _)| name.to_lowercase()).collect();
+    list.extend(USEFUL.map(str::to_owned));
+    let list = list.join(",");
+
     anyhow::bail!(
         "missing {}: run it as root (sudo nfscope …), or once: sudo setcap {list}+ep \"$(command -v nfscope)\"",
         missing.join(", ")
@@ -113,13 +117,14 @@ pub fn check_privileges() -> anyhow::Result<()> {
 /// the programs it starts. To be called before the first thread.
 pub fn drop_privileges() -> anyhow::Result<()> {
     use caps::{CapSet, Capability as C};
-    // programs and probes; namespaces, rulesets; symbols and kernel text;
-    // what belongs to other users' processes
+    // programs and probes; namespaces, rulesets; iptables-legacy-save's raw
+    // socket; symbols and kernel text; what belongs to other users' processes
     let needed = [
         C::CAP_BPF,
         C::CAP_PERFMON,
         C::CAP_SYS_ADMIN,
         C::CAP_NET_ADMIN,
+        C::CAP_NET_RAW,
         C::CAP_SYSLOG,
         C::CAP_SYS_RAWIO,
         C::CAP_SYS_PTRACE,
@@ -138,11 +143,11 @@ pub fn drop_privileges() -> anyhow::Result<()> {
     let kept: caps::CapsHashSet = needed.into_iter().filter(|c| has.contains(c)).collect();
     caps::set(None, CapSet::Effective, &kept)?;
     caps::set(None, CapSet::Permitted, &kept)?;
-    // the nft program, which prints rules, must have it even where this
-    // process has it from its file
-    if kept.contains(&C::CAP_NET_ADMIN) {
-        caps::set(None, CapSet::Inheritable, &caps::CapsHashSet::from([C::CAP_NET_ADMIN]))?;
-        caps::raise(None, CapSet::Ambient, C::CAP_NET_ADMIN)?;
-    }
+    // the programs that print rules must have these even where this process
+    // has them from its file
+    let printing = [C::CAP_NET_ADMIN, C::CAP_NET_RAW].into_iter().filter(|c| kept.contains(c));
+    let printing: caps::CapsHashSet = printing.collect();
+    caps::set(None, CapSet::Inheritable, &printing)?;
+    printing.into_iter().try_for_each(|c| caps::raise(None, CapSet::Ambient, c))?;
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! Loads and attaches the programs, and reads what they send.
 
+mod legacy;
+
 use std::cell::RefCell;
 use std::path::Path;
 use std::rc::Rc;
@@ -12,6 +14,7 @@ use nfscope_kernel::btf::Btf;
 use super::frame::{FrameLayout, Seen};
 use super::preempt::Observer;
 use super::{Config, DropRecord, Note};
+use crate::legacy::LegacyProbes;
 use crate::nft::{Probe, Scratch, SelfTest, Setup};
 use crate::object::Compiled;
 use crate::{CollectError, kernel_ids, object, raw};
@@ -95,6 +98,7 @@ pub struct DropCollector {
     // fields are dropped in order: first no more events, then the maps
     links: Vec<Link>,
     late: Vec<Probe>,
+    legacy: Vec<LegacyProbes>,
     ring: RingBuffer<'static>,
     pub(super) queue: Rc<RefCell<Vec<DropRecord>>>,
     /// The stack of the trial's packets.
@@ -121,12 +125,14 @@ impl DropCollector {
         scratch: Option<&Scratch>,
         btf: &Btf,
     ) -> Result<Self, CollectError> {
-        let test = match scratch.map(SelfTest::prepare).transpose() {
+        let tried = scratch.filter(|_| setup.trial);
+        let test = match tried.map(SelfTest::prepare).transpose() {
             Err(e) if setup.backend != Backend::Tracepoint => return Err(e),
             test => test.ok().flatten(),
         };
-        let scratch = scratch.filter(|_| test.is_some());
-        let started = Self::choose(options, setup, scratch.zip(test.as_ref()), btf);
+        let inode = scratch.map_or(0, Scratch::inode);
+        let trial = scratch.zip(test.as_ref());
+        let started = Self::choose((options, inode), setup, trial, btf);
         if let Some(test) = test {
             test.remove();
         }
@@ -135,7 +141,7 @@ impl DropCollector {
 
     /// The variant of the tracepoint's program that this kernel needs.
     fn choose(
-        options: &DropOptions,
+        (options, scratch_netns): (&DropOptions, u32),
         setup: &Setup,
         trial: Option<(&Scratch, &SelfTest)>,
         btf: &Btf,
@@ -154,8 +160,10 @@ impl DropCollector {
             trial.is_some_and(|(_, test)| observer.interruptible(test).unwrap_or(false))
         };
         let known = options.interruptible || observer.as_ref().is_some_and(looks_so);
-        let try_one =
-            |program| Self::start_with(program, options, setup, (trial, observer.as_ref()), btf);
+        let try_one = |program| {
+            let trial = (trial, observer.as_ref());
+            Self::start_with(program, (options, scratch_netns), setup, trial, btf)
+        };
         if known && let Ok(started) = try_one(TRACE_EVENT) {
             return Ok(started);
         }
@@ -172,12 +180,11 @@ impl DropCollector {
 
     fn start_with(
         program: &'static str,
-        options: &DropOptions,
+        (options, scratch_netns): (&DropOptions, u32),
         setup: &Setup,
         (trial, observer): (Option<(&Scratch, &SelfTest)>, Option<&Observer>),
         btf: &Btf,
     ) -> Result<Self, CollectError> {
-        let scratch_netns = trial.map_or(0, |(scratch, _)| scratch.inode());
         let object = load(options, setup, scratch_netns, program, btf)?;
         let mut links = Vec::new();
         let mut late = Vec::new();
@@ -204,6 +211,7 @@ impl DropCollector {
         let mut collector = Self {
             links,
             late,
+            legacy: Vec::new(),
             ring,
             queue,
             seen,
@@ -272,7 +280,8 @@ impl DropCollector {
         let [ring, nested, notes, frame, ..] = words[..] else {
             return Err(CollectError::load("the loss counters are not there"));
         };
-        let (nested, attribution) = (nested + self.skipped(), notes + frame);
+        let legacy: u64 = self.legacy.iter().map(LegacyProbes::unattributed).sum();
+        let (nested, attribution) = (nested + self.skipped(), notes + frame + legacy);
         Ok(Losses { ring, nested, attribution, frame, netlink: 0 })
     }
 

@@ -13,6 +13,7 @@
 #include "frame.h"
 #include "../bpf/fill.h"
 #include "../bpf/netns.h"
+#include "../legacy/part.h"
 #include <packet_filter.h>
 #include <bpf/bpf_tracing.h>
 
@@ -33,6 +34,8 @@ struct {
 	__type(key, u32);
 	__type(value, struct cpu_scratch);
 } scratches SEC(".maps");
+
+struct running running SEC(".data.running") = {};
 
 #define AF_INET 2
 #define AF_INET6 10
@@ -87,6 +90,11 @@ static __always_inline void nft_part(struct part_nft *p, const struct decision *
 	p->type = PART_NFT;
 	p->kind = d->kind;
 	p->age = 0;
+	if (d->kind >= NOTE_LEGACY_RULE) {
+		if (n)
+			legacy_part(p, d, n);
+		return;
+	}
 	nft_names(p, d->rule, d->chain, d->chain_is_base);
 	if (n && n->copied) {
 		if (d->time)
@@ -295,7 +303,7 @@ static __always_inline int freed(void *ctx, struct sk_buff *skb, void *location,
 			return drop(&f, skb, &d, 0);
 	}
 #endif
-	n = cfg.notes_on ? note_find(skb) : 0;
+	n = cfg.notes_on || running.legacy_on ? note_find(skb) : 0;
 	drop(&f, skb, n ? &n->decision : 0, n);
 	if (n)
 		n->skb = 0;

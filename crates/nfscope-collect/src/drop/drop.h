@@ -8,6 +8,7 @@
 
 #include "../bpf/nft.h"
 #include "../bpf/parts.h"
+#include "../legacy/legacy.h"
 
 struct config {
 	u64 only_device_name[2];
@@ -44,13 +45,17 @@ enum note_kind {
 	NOTE_POLICY = 2,
 	NOTE_QUEUE = 3,
 	NOTE_FWD = 4,
+	/* of x_tables (../legacy/legacy.h) */
+	NOTE_LEGACY_RULE = 5,
+	NOTE_LEGACY_POLICY = 6,
+	NOTE_LEGACY_QUEUE = 7,
 };
 
 #define NOTE_SLOTS 1024 /* a power of two */
 
 /* Which rule or policy ended a packet. */
 struct decision {
-	u64 rule; /* 0: the policy */
+	u64 rule; /* 0: the policy; of x_tables: where the entry is in its table */
 	u64 chain; /* struct nft_chain */
 	u64 pkt; /* struct nft_pktinfo, if nft_do_chain still runs when the packet is freed */
 	u64 regs; /* struct nft_regs, likewise; 0: nobody needs it */
@@ -70,11 +75,16 @@ struct note {
 	u32 check;
 	u32 copied; /* state and data are there: what pkt and regs point to is gone */
 	u64 state[STATE_WORDS]; /* a copy of struct nf_hook_state's start */
-	u32 data[REGS_WORDS]; /* a copy of regs */
+	u32 data[REGS_WORDS]; /* a copy of regs; of x_tables: struct legacy_note */
 };
 
 struct scratch {
 	u8 frame[FRAME_CAPACITY]; /* what the filter looks at */
+};
+
+/* What may change while the programs run. */
+struct running {
+	u32 legacy_on; /* rules of x_tables leave notes */
 };
 
 /* What was lost, and where. */

@@ -9,5 +9,5 @@ mod trial;
 
 pub use collector::{DropCollector, DropOptions, Losses};
 pub use config::{Config, NftOffsets, TraceArguments};
-pub use record::{DropRecord, NftPart, Note};
+pub use record::{DropRecord, LegacyPart, NftPart, Note};
 pub(crate) use record::{NAME_SIZE, base_part, nft_part};

@@ -17,11 +17,26 @@ pub enum Note {
     Queue = 3,
     /// `fwd` sent the packet away.
     Fwd = 4,
+    /// A rule of x_tables said drop.
+    LegacyRule = 5,
+    /// The policy of a built-in chain of x_tables was drop.
+    LegacyPolicy = 6,
+    /// A rule of x_tables sent the packet to a queue.
+    LegacyQueue = 7,
 }
 
 impl Note {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::None, Self::Rule, Self::Policy, Self::Queue, Self::Fwd];
+    pub const ALL: [Self; 8] = [
+        Self::None,
+        Self::Rule,
+        Self::Policy,
+        Self::Queue,
+        Self::Fwd,
+        Self::LegacyRule,
+        Self::LegacyPolicy,
+        Self::LegacyQueue,
+    ];
 
     fn from_number(n: u8) -> Option<Self> {
         Some(match n {
@@ -30,8 +45,16 @@ impl Note {
             2 => Self::Policy,
             3 => Self::Queue,
             4 => Self::Fwd,
+            5 => Self::LegacyRule,
+            6 => Self::LegacyPolicy,
+            7 => Self::LegacyQueue,
             _ => return None,
         })
+    }
+
+    /// Whether x_tables left it.
+    pub fn is_legacy(self) -> bool {
+        matches!(self, Self::LegacyRule | Self::LegacyPolicy | Self::LegacyQueue)
     }
 }
 
@@ -80,6 +103,54 @@ impl NftPart {
     pub const UNKNOWN_HOOK: u8 = u8::MAX;
 }
 
+/// The same part of a record, where a rule of x_tables (iptables-legacy) stood
+/// behind the drop.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LegacyPart {
+    /// What kind of decision.
+    pub note: Note,
+    /// Age of the note in nanoseconds.
+    pub age_ns: u64,
+    /// `NFPROTO_*` of the table.
+    pub family: u8,
+    /// Hook number (`NF_INET_*`).
+    pub hook: u8,
+    /// Name of the table.
+    pub table: String,
+    /// Where the rule's entry is among the table's entries, in bytes; none:
+    /// the table was just being replaced.
+    pub entry: Option<u32>,
+    /// Bytes of all entries.
+    pub size: u32,
+    /// How many entries there are.
+    pub entries: u32,
+    /// How many tables had been replaced until then; none: one was just being
+    /// replaced.
+    pub change: Option<u64>,
+    /// Input device of the hook: index and name.
+    pub input: Option<(u32, String)>,
+    /// Output device of the hook.
+    pub output: Option<(u32, String)>,
+}
+
+impl LegacyPart {
+    fn of(part: NftPart) -> Self {
+        Self {
+            note: part.note,
+            age_ns: part.age_ns,
+            family: part.family,
+            hook: part.hook,
+            table: part.table,
+            entry: u32::try_from(part.rule).ok().filter(|at| *at != u32::MAX),
+            size: part.chain_handle as u32,
+            entries: (part.chain_handle >> 32) as u32,
+            change: Some(part.table_handle).filter(|count| *count != u64::MAX),
+            input: part.input,
+            output: part.output,
+        }
+    }
+}
+
 /// One dropped packet, as recorded in the kernel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DropRecord {
@@ -116,6 +187,8 @@ pub struct DropRecord {
     pub frame: Vec<u8>,
     /// What nftables had decided.
     pub nft: Option<NftPart>,
+    /// What x_tables had decided.
+    pub legacy: Option<LegacyPart>,
     /// Address of the hook function that dropped it, where that is known by
     /// [`crate::hook`].
     pub hook_function: Option<u64>,
@@ -150,7 +223,10 @@ impl DropRecord {
             return None;
         }
         let mut record = base_part(&mut r)?;
-        record.nft = nft;
+        match nft {
+            Some(part) if part.note.is_legacy() => record.legacy = Some(LegacyPart::of(part)),
+            other => record.nft = other,
+        }
         record.stack = stack;
         Some(record)
     }
@@ -245,6 +321,7 @@ pub(crate) fn base_part(r: &mut Reader<'_>) -> Option<DropRecord> {
         has_link: flags & HAS_LINK != 0,
         frame,
         nft: None,
+        legacy: None,
         hook_function: None,
         stack: Vec::new(),
     })

@@ -87,7 +87,11 @@ impl DropCollector {
     /// Sends the trial's packets and returns what was recorded of them.
     fn send(&mut self, test: &SelfTest) -> Result<Vec<DropRecord>, CollectError> {
         test.send()?;
-        let wanted = test.trials().len();
+        self.trial_records(test.trials().len())
+    }
+
+    /// What was recorded of a trial's packets, once there are so many.
+    pub(super) fn trial_records(&mut self, wanted: usize) -> Result<Vec<DropRecord>, CollectError> {
         let mut records: Vec<DropRecord> = Vec::new();
         let mut others = Vec::new();
         let deadline = Instant::now() + PATIENCE;

@@ -46,6 +46,8 @@ pub struct Setup {
     pub probes: Vec<Probe>,
     /// A function to attach to at its entry with fentry, and the program.
     pub fentry: Option<(&'static str, String)>,
+    /// Whether there is a trial with a ruleset of nftables.
+    pub trial: bool,
     /// Whether the kernel's trace key must be on.
     pub trace_key: bool,
     points: Points,
@@ -58,12 +60,14 @@ pub struct Setup {
 const TRACE_FUNCTION: &str = "__nft_trace_packet";
 
 impl Setup {
-    /// The drop tracepoint alone: no rule is named.
-    pub fn tracepoint() -> Self {
+    /// The drop tracepoint alone: no rule is named. `trial`: whether it is
+    /// tried all the same; that loads nf_tables.
+    pub fn tracepoint(trial: bool) -> Self {
         Self {
             backend: Backend::Tracepoint,
             probes: Vec::new(),
             fentry: None,
+            trial,
             trace_key: false,
             points: Points::default(),
             trace: TraceArguments::default(),
@@ -90,7 +94,7 @@ impl Setup {
             nft,
             // a copy at the hook is right on every kernel
             freed_after_return: true,
-            ..Self::tracepoint()
+            ..Self::tracepoint(true)
         }
     }
 
@@ -103,7 +107,7 @@ impl Setup {
             probes,
             points: Points { eval, ..Points::default() },
             nft,
-            ..Self::tracepoint()
+            ..Self::tracepoint(true)
         }
     }
 
@@ -120,7 +124,7 @@ impl Setup {
             points,
             nft,
             freed_after_return,
-            ..Self::tracepoint()
+            ..Self::tracepoint(true)
         }
     }
 

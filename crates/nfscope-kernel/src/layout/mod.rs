@@ -5,6 +5,7 @@
 //! so); whoever uses it must try it on known rules first.
 
 mod fields;
+mod legacy;
 mod table510;
 
 use std::sync::Arc;
@@ -13,6 +14,8 @@ use serde::Serialize;
 
 use crate::btf::{Btf, BtfError};
 use fields::Fields;
+
+pub use legacy::LegacyLayout;
 
 /// Where a layout's numbers come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

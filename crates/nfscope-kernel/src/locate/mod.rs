@@ -7,6 +7,7 @@
 pub mod code;
 pub mod flow;
 pub mod hook_slow;
+pub mod ipt;
 mod loc;
 pub mod nft;
 pub mod values;

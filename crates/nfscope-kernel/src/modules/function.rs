@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::cold;
 use super::elf::{Elf, ElfError, Rela, Symbol};
 use crate::isa::Arch;
 use crate::text::{FunctionText, JumpSite, Patched};
@@ -64,7 +65,7 @@ pub fn function(elf: &Elf, name: &str) -> Result<FunctionText, FunctionError> {
     };
     let code = range().ok_or_else(outside)?.to_vec();
     let file = File { elf, symbols, section, start: symbol.value, size: symbol.size };
-    Ok(FunctionText {
+    let mut text = FunctionText {
         name: name.to_owned(),
         arch: elf.arch,
         code,
@@ -72,7 +73,9 @@ pub fn function(elf: &Elf, name: &str) -> Result<FunctionText, FunctionError> {
         neighbours: file.neighbours(),
         jump_sites: file.jump_sites()?,
         patched: file.patched()?,
-    })
+    };
+    cold::add(&mut text, elf, &file.symbols, &symbol)?;
+    Ok(text)
 }
 
 impl File<'_> {

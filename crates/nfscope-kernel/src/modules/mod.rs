@@ -1,6 +1,7 @@
 //! Module files of the running kernel: found by name, decompressed, checked against the loaded module by
 //! build id, and read function by function.
 
+mod cold;
 mod decompress;
 pub mod elf;
 mod find;

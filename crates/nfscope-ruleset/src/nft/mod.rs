@@ -17,7 +17,7 @@ mod life;
 mod listing;
 mod lookup;
 mod order;
-mod program;
+pub(crate) mod program;
 mod rule;
 mod shared;
 mod snapshot;

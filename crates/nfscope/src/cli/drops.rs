@@ -14,8 +14,8 @@ Examples:
   nfscope drops --cause nft --summary   only what nftables dropped, a table at the end
   nfscope drops --json | jq .cause      one JSON object a line
 
-Each drop is put down to its cause: an nftables rule (with its text), a chain's
-policy, or the kernel's own drop reason. Nothing on the machine is changed.
+Each drop is put down to its cause: a rule of nftables or iptables-legacy (with
+its text), a chain's policy, or the kernel's own drop reason. Nothing on the machine is changed.
 Ctrl-C ends it and prints the summary.";
 
 /// Arguments of `nfscope drops`.
@@ -142,6 +142,8 @@ impl HookChoice {
 pub enum CauseChoice {
     /// An nftables rule
     Nft,
+    /// A rule of iptables-legacy or ip6tables-legacy
+    Legacy,
     /// A base chain's policy
     Policy,
     /// Anything else in the kernel

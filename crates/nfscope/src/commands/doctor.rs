@@ -3,13 +3,16 @@
 use std::path::Path;
 
 use nfscope_collect::drop::DropOptions;
+use nfscope_collect::legacy::tables_loaded;
 use nfscope_kernel::layout::LayoutSource;
+use nfscope_kernel::locate::ipt::Tables;
 use nfscope_kernel::locate::nft::CodeOrigin;
 use serde::Serialize;
 
 use crate::backend::{self, Request};
 use crate::cli::{BackendChoice, DoctorArguments};
 use crate::commands::Failure;
+use crate::legacy::ATTEMPTS;
 use crate::machine::{self, Machine};
 use crate::sinks::escape;
 
@@ -106,12 +109,34 @@ fn backends(machine: &Machine) -> Vec<Finding> {
         Finding { topic, ok: result.is_ok(), text }
     });
     let mut findings: Vec<Finding> = tried.into();
+    findings.push(legacy(&request, machine));
     findings.push(Finding {
         topic: "netlink trace",
         ok: true,
         text: "not tried: it needs a table in the traced namespace (drops --backend netlink-trace --allow-ruleset-change)".into(),
     });
     findings
+}
+
+/// Tries the probes for rules of iptables-legacy, where there are any tables.
+fn legacy(request: &Request, machine: &Machine) -> Finding {
+    let topic = "legacy tables";
+    if !Tables::ALL.into_iter().any(tables_loaded) {
+        let text = "none is loaded: nothing is attached until one is".to_string();
+        return Finding { topic, ok: true, text };
+    }
+    let mut started = match backend::attempt(BackendChoice::Tracepoint, request, machine) {
+        Ok(started) => started,
+        Err(e) => return Finding { topic, ok: false, text: e.to_string() },
+    };
+    let mut notices = Vec::new();
+    for _ in 0..ATTEMPTS {
+        notices.extend(started.attach_legacy());
+    }
+    let works = if started.legacy.attached() { "works; drops names their rules" } else { "" };
+    let ok = notices.is_empty() && !works.is_empty();
+    let text = if notices.is_empty() { works.to_string() } else { notices.join("; ") };
+    Finding { topic, ok, text }
 }
 
 fn points(machine: &Machine, json: bool) -> Result<(), Failure> {

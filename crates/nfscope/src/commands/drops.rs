@@ -50,6 +50,9 @@ pub fn run(arguments: &DropsArguments) -> Result<(), Failure> {
         stream.notice("rules are not named here, so --cause shows no drop by rules".into())?;
     }
 
+    if let Some(count) = started.legacy.new_count() {
+        stream.follow_legacy(count);
+    }
     let begin = Instant::now();
     let (mut round, mut ended) = (begin, false);
     loop {
@@ -57,7 +60,10 @@ pub fn run(arguments: &DropsArguments) -> Result<(), Failure> {
         stream.records(records)?;
         if round.elapsed() >= ROUND || signals.raised() {
             round = Instant::now();
-            started.attach_late()?;
+            started.attach_late()?.into_iter().try_for_each(|text| stream.notice(text))?;
+            if let Some(count) = started.legacy.new_count() {
+                stream.follow_legacy(count);
+            }
             stream.losses(started.losses()?)?;
             if started.trace_ended() && !ended {
                 ended = true;

@@ -1,6 +1,6 @@
 //! From a record of the kernel to an event: names and texts.
 
-use nfscope_collect::drop::{DropRecord, NftPart, Note};
+use nfscope_collect::drop::{DropRecord, LegacyPart, NftPart, Note};
 use nfscope_event::decode::{Frame, OffloadedVlan};
 use nfscope_event::{
     Backend, Cause, ChainRef, Device, Drop, Family, Freed, KernelDrop, Netns, NftPolicy, NftRule,
@@ -11,7 +11,7 @@ use super::drop_functions::known_drop;
 use super::reason_names::ReasonNames;
 use super::reasons::explain;
 use super::symbols::Symbols;
-use super::{hooks, wall_clock};
+use super::{hooks, legacy, wall_clock};
 
 /// Bytes of the Ethernet header that every frame starts with, real or not.
 const LINK_BYTES: usize = 14;
@@ -20,14 +20,19 @@ const LINK_BYTES: usize = 14;
 const INSIDE: &str = "nft_do_chain";
 /// Callers of hooks that free what a hook dropped (`net/netfilter/core.c`,
 /// `net/bridge/br_input.c`, `include/linux/netfilter_netdev.h`).
-const CALLERS: [&str; 6] = [
+const CALLERS: [&str; 8] = [
     "nf_hook_slow",
     "nf_hook_slow_list",
     "br_handle_frame",
     "nf_hook_bridge_pre",
     "__netif_receive_skb_core",
     "__dev_queue_xmit",
+    // what comes back from a queue goes on with the hooks behind
+    "nf_reinject",
+    "nfqnl_reinject",
 ];
+/// What carries out a queue's verdict, and frees the packet where it cannot.
+const QUEUEING: [&str; 2] = ["nf_queue", "__nf_queue"];
 /// The function that calls hooks and frees what they drop.
 const HOOKS: &str = "nf_hook_slow";
 /// The reason of code that gives none.
@@ -117,13 +122,18 @@ impl DropResolver {
         let device =
             |d: &Option<(u32, String)>| d.clone().map(|(index, name)| Device { index, name });
         let (cause, backend) = self.cause(record);
+        let (input, output) = match (&record.nft, &record.legacy) {
+            (Some(nft), _) => (nft.input.clone(), nft.output.clone()),
+            (None, Some(legacy)) => (legacy.input.clone(), legacy.output.clone()),
+            (None, None) => (None, None),
+        };
         Drop {
             time_ns: self.time_ns(record.monotonic_ns),
             cpu: record.cpu,
             netns: Netns { inode: record.netns, name: None },
             device: device(&record.device),
-            in_device: record.nft.as_ref().and_then(|n| device(&n.input)),
-            out_device: record.nft.as_ref().and_then(|n| device(&n.output)),
+            in_device: device(&input),
+            out_device: device(&output),
             cause,
             backend,
             packet: packet(record),
@@ -133,6 +143,13 @@ impl DropResolver {
     }
 
     fn cause(&mut self, record: &DropRecord) -> (Cause, Backend) {
+        if let Some(part) = &record.legacy {
+            return match legacy::cause(part).filter(|_| self.ended_by_table(record, part)) {
+                Some(cause) => (cause, Backend::Points),
+                // the packet went on from there and met its end elsewhere
+                None => (self.kernel(record), Backend::Tracepoint),
+            };
+        }
         let Some((nft, place)) = record.nft.as_ref().and_then(|n| Some((n, place(n)?))) else {
             return (self.kernel(record), Backend::Tracepoint);
         };
@@ -152,7 +169,7 @@ impl DropResolver {
             }
             Note::Queue => NftVerdict::Queue,
             Note::Fwd => NftVerdict::Fwd,
-            Note::Rule | Note::None => NftVerdict::Unknown,
+            _ => NftVerdict::Unknown,
         };
         let rule = NftRule {
             place,
@@ -174,12 +191,24 @@ impl DropResolver {
         self.freeing.is_empty() || function.is_none_or(|f| self.freeing.contains(&f))
     }
 
+    /// Whether the packet was freed where a table function's verdict is carried
+    /// out, and at once: the function itself frees nothing.
+    fn ended_by_table(&mut self, record: &DropRecord, part: &LegacyPart) -> bool {
+        let carriers: &[&str] = match part.note {
+            Note::LegacyQueue => &QUEUEING,
+            _ => &CALLERS,
+        };
+        let function = self.symbols.function(record.location);
+        let there = function.is_none_or(|f| carriers.contains(&f.as_str()));
+        part.age_ns < AT_ONCE_NS && there
+    }
+
     /// Whether the packet was freed by the code that carries out such a
     /// verdict, and at once: else the note is about an earlier packet at the
     /// same address, or the packet went on from there.
     fn ended_there(&mut self, record: &DropRecord, nft: &NftPart) -> bool {
         let carriers: &[&str] = match nft.note {
-            Note::Queue => &["nf_queue", "__nf_queue"],
+            Note::Queue => &QUEUEING,
             _ => &["nf_fwd_netdev_egress", "nf_do_netdev_egress"],
         };
         let function = self.symbols.function(record.location);

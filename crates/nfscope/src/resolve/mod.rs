@@ -3,6 +3,7 @@
 mod drop;
 mod drop_functions;
 mod hooks;
+mod legacy;
 mod owners;
 mod reason_names;
 mod reasons;

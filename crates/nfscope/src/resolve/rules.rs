@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nfscope_collect::drop::{DropRecord, NftPart};
+use nfscope_collect::legacy::ChangeCount;
 use nfscope_event::{Cause, ChainRef, Drop, Netns, NftRule, NftVerdict};
 use nfscope_ruleset::netlink::Ending;
 use nfscope_ruleset::netns::{self, Names};
 use nfscope_ruleset::nft::{ChainQuery, Lookup, Options, Order, Rule, RuleQuery, RulesetCache};
-use nfscope_ruleset::why;
+use nfscope_ruleset::{why, xtables};
+
+use super::legacy;
 
 /// More namespaces than this are not all watched from the start: each takes a
 /// thread and, while rules change, a listing.
@@ -25,6 +28,9 @@ pub struct Rules {
     named: Instant,
     released: Instant,
     numeric: bool,
+    only: Option<u32>,
+    /// Tables of x_tables, once there are any.
+    legacy: Option<xtables::Cache>,
 }
 
 /// Whether an event has all that it will get.
@@ -58,7 +64,14 @@ impl Rules {
             named: Instant::now(),
             released: Instant::now(),
             numeric,
+            only,
+            legacy: None,
         }
+    }
+
+    /// Begins to read tables of x_tables; `count`: how many were replaced.
+    pub fn follow_legacy(&mut self, count: ChangeCount) {
+        self.legacy = Some(xtables::Cache::new(self.only, Box::new(move || count.now())));
     }
 
     /// Sentences for the user.
@@ -84,12 +97,15 @@ impl Rules {
     /// `last` the answer is what is known now.
     pub fn complete(&mut self, drop: &mut Drop, record: &DropRecord, last: bool) -> Answer {
         self.name_netns(&mut drop.netns);
+        if let (Cause::XtRule(rule), Some(part)) = (&mut drop.cause, &record.legacy) {
+            return legacy::complete(self.legacy.as_ref(), rule, part, drop.netns.inode, last);
+        }
         let Some(nft) = &record.nft else { return Answer::Ready };
         let inode = drop.netns.inode;
         match &mut drop.cause {
             Cause::NftRule(rule) => self.rule(rule, nft, record, inode, last),
             Cause::NftPolicy(policy) => self.base_chain(&mut policy.place, inode, last),
-            Cause::Kernel(_) | Cause::Freed(_) => Answer::Ready,
+            _ => Answer::Ready,
         }
     }
 

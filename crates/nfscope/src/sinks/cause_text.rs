@@ -2,7 +2,10 @@
 
 use std::fmt::Write;
 
-use nfscope_event::{Cause, ChainRef, Freed, KernelDrop, NftPolicy, NftRule, NftVerdict};
+use nfscope_event::{
+    Cause, ChainRef, Family, Freed, KernelDrop, NftPolicy, NftRule, NftVerdict, XtPlace, XtPolicy,
+    XtRule, XtVerdict,
+};
 
 use super::escape;
 
@@ -28,6 +31,13 @@ pub(super) fn describe(cause: &Cause, offsets: bool) -> CauseText {
         Cause::NftPolicy(NftPolicy { place, policy }) => CauseText {
             verb: "dropped by policy",
             place: chain(place),
+            note: format!("policy {}", escape(policy)),
+            ..CauseText::default()
+        },
+        Cause::XtRule(rule) => xt_rule(rule),
+        Cause::XtPolicy(XtPolicy { place, policy }) => CauseText {
+            verb: "dropped by policy",
+            place: xt_chain(place),
             note: format!("policy {}", escape(policy)),
             ..CauseText::default()
         },
@@ -67,6 +77,35 @@ fn nft_rule(rule: &NftRule) -> CauseText {
         (None, None) => "(text unknown)".to_owned(),
     };
     CauseText { verb, place, text, note }
+}
+
+fn xt_rule(rule: &XtRule) -> CauseText {
+    let number = rule.number.map_or_else(|| "?".to_owned(), |n| n.to_string());
+    let place = format!("{} rule {number}", xt_chain(&rule.place));
+    let (verb, mut note) = match rule.verdict {
+        XtVerdict::Drop | XtVerdict::Target => ("dropped by rule", String::new()),
+        XtVerdict::Reject => ("rejected by rule", String::new()),
+        XtVerdict::Queue => {
+            ("dropped by rule", "nobody listens on the queue, or it is full".to_owned())
+        }
+        XtVerdict::Unknown => ("ended by rule", String::new()),
+    };
+    if let Some(sent) = &rule.sent {
+        join(&mut note, &format!("sent {}", escape(sent)));
+    }
+    let text = match (&rule.rule, &rule.text_unknown) {
+        (Some(text), _) => escape(text).into_owned(),
+        (None, Some(why)) => format!("(text unknown: {})", escape(why)),
+        (None, None) => "(text unknown)".to_owned(),
+    };
+    CauseText { verb, place, text, note }
+}
+
+/// `iptables filter INPUT`; a chain nobody knows is `?`.
+fn xt_chain(place: &XtPlace) -> String {
+    let program = if place.family == Family::Ip6 { "ip6tables" } else { "iptables" };
+    let chain = place.chain.as_deref().unwrap_or("?");
+    format!("{program} {} {}", escape(&place.table), escape(chain))
 }
 
 fn join(note: &mut String, more: &str) {
@@ -161,6 +200,18 @@ mod tests {
         assert_eq!(
             line(samples::iptables()),
             "dropped by rule: ip filter INPUT handle 4: -A INPUT -p tcp --dport 10000 -j DROP"
+        );
+    }
+
+    #[test]
+    fn legacy() {
+        assert_eq!(
+            line(samples::legacy_rule()),
+            "rejected by rule: iptables filter OUTPUT rule 1: -A OUTPUT -p tcp -j REJECT --reject-with tcp-reset (sent tcp reset)"
+        );
+        assert_eq!(
+            line(samples::legacy_policy()),
+            "dropped by policy: ip6tables filter INPUT (policy drop)"
         );
     }
 

@@ -3,7 +3,8 @@
 use nfscope_event::decode::Frame;
 use nfscope_event::{
     Backend, Cause, ChainRef, Device, Drop, Event, Family, Freed, KernelDrop, LossPlace, Lost,
-    Netns, NftPolicy, NftRule, NftVerdict, Notice, Packet, Process,
+    Netns, NftPolicy, NftRule, NftVerdict, Notice, Packet, Process, XtPlace, XtPolicy, XtRule,
+    XtVerdict,
 };
 
 /// 2023-11-14 22:13:20.104211 UTC
@@ -113,6 +114,37 @@ pub(super) fn iptables() -> Event {
 pub(super) fn policy() -> Event {
     let place = input(Family::Inet, "input");
     drop_with(Cause::NftPolicy(NftPolicy { place, policy: "drop".into() }))
+}
+
+pub(super) fn legacy_rule() -> Event {
+    drop_with(Cause::XtRule(XtRule {
+        place: XtPlace {
+            family: Family::Ip,
+            table: "filter".into(),
+            chain: Some("OUTPUT".into()),
+            hook: Some("output".into()),
+        },
+        number: Some(1),
+        verdict: XtVerdict::Reject,
+        target: Some("REJECT".into()),
+        rule: Some("-A OUTPUT -p tcp -j REJECT --reject-with tcp-reset".into()),
+        outline: false,
+        text_unknown: None,
+        comment: None,
+        sent: Some("tcp reset".into()),
+    }))
+}
+
+pub(super) fn legacy_policy() -> Event {
+    drop_with(Cause::XtPolicy(XtPolicy {
+        place: XtPlace {
+            family: Family::Ip6,
+            table: "filter".into(),
+            chain: Some("INPUT".into()),
+            hook: Some("input".into()),
+        },
+        policy: "drop".into(),
+    }))
 }
 
 pub(super) fn no_socket() -> Event {

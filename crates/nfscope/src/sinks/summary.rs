@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::io::{self, Write};
 
-use nfscope_event::{Cause, Drop, Event, LossPlace, NftRule};
+use nfscope_event::{Cause, Drop, Event, LossPlace, NftRule, XtRule};
 
 use super::cause_text::describe;
 use super::packet_text::netns;
@@ -152,7 +152,11 @@ impl<W: Write> Sink for Summary<W> {
 /// Whether the text is worth more than what an earlier event said: a rule may
 /// be listed after its first packets.
 fn has_text(cause: &Cause) -> bool {
-    !matches!(cause, Cause::NftRule(NftRule { rule: None, iptables: None, .. }))
+    !matches!(
+        cause,
+        Cause::NftRule(NftRule { rule: None, iptables: None, .. })
+            | Cause::XtRule(XtRule { rule: None, .. })
+    )
 }
 
 fn counted(count: u64, what: &str) -> String {

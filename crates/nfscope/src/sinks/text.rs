@@ -8,7 +8,7 @@
 use std::collections::HashSet;
 use std::io::{self, Write};
 
-use nfscope_event::{Cause, ChainRef, Drop, Event, LossPlace, Lost, NftRule, Transport};
+use nfscope_event::{Cause, ChainRef, Drop, Event, LossPlace, Lost, NftRule, Transport, XtPlace};
 
 use super::cause_text::{self, CauseText};
 use super::color::{Tone, paint};
@@ -100,6 +100,14 @@ impl<W: Write> Text<W> {
                 self.rule_facts(rule)
             }
             Cause::NftPolicy(policy) => self.hook(&policy.place),
+            Cause::XtRule(rule) => {
+                self.xt_hook(&rule.place)?;
+                match &rule.comment {
+                    Some(comment) => self.fact("comment", &escape(comment)),
+                    None => Ok(()),
+                }
+            }
+            Cause::XtPolicy(policy) => self.xt_hook(&policy.place),
             Cause::Kernel(kernel) => self.fact("code", &format!("{:#x}", kernel.location)),
             Cause::Freed(freed) => self.fact("code", &format!("{:#x}", freed.location)),
         }
@@ -117,6 +125,13 @@ impl<W: Write> Text<W> {
             parts.push(format!("base chain {}", escape(chain)));
         }
         if parts.is_empty() { Ok(()) } else { self.fact("hook", &parts.join(", ")) }
+    }
+
+    fn xt_hook(&mut self, place: &XtPlace) -> io::Result<()> {
+        match &place.hook {
+            Some(hook) => self.fact("hook", &escape(hook)),
+            None => Ok(()),
+        }
     }
 
     fn rule_facts(&mut self, rule: &NftRule) -> io::Result<()> {

@@ -78,9 +78,10 @@ impl Settings {
 }
 
 impl Settings {
-    /// Whether only drops by rules and policies are wanted.
+    /// Whether only drops by rules and policies of nftables are wanted.
     pub fn wants_rules_alone(&self) -> bool {
-        !self.causes.is_empty() && !self.causes.contains(&CauseChoice::Kernel)
+        let others = [CauseChoice::Kernel, CauseChoice::Legacy];
+        !self.causes.is_empty() && !others.iter().any(|other| self.causes.contains(other))
     }
 }
 
@@ -89,7 +90,8 @@ impl Settings {
 fn causes(wanted: &[CauseChoice]) -> Vec<Note> {
     let notes = |cause: &CauseChoice| match cause {
         CauseChoice::Nft => vec![Note::Rule, Note::Queue, Note::Fwd],
-        CauseChoice::Policy => vec![Note::Policy],
+        CauseChoice::Legacy => vec![Note::LegacyRule, Note::LegacyQueue],
+        CauseChoice::Policy => vec![Note::Policy, Note::LegacyPolicy],
         CauseChoice::Kernel => Note::ALL.to_vec(),
     };
     match wanted {

@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, Stdout};
 use std::time::{Duration, Instant};
 
 use nfscope_collect::drop::{DropRecord, Losses};
+use nfscope_collect::legacy::ChangeCount;
 use nfscope_event::{Cause, Drop, Event, LossPlace, Lost, Notice};
 
 use super::is_drop;
@@ -127,19 +128,22 @@ impl Stream {
     fn wanted(&self, cause: &Cause) -> bool {
         let kind = match cause {
             Cause::NftRule(_) => CauseChoice::Nft,
-            Cause::NftPolicy(_) => CauseChoice::Policy,
+            Cause::XtRule(_) => CauseChoice::Legacy,
+            Cause::NftPolicy(_) | Cause::XtPolicy(_) => CauseChoice::Policy,
             Cause::Kernel(_) | Cause::Freed(_) => CauseChoice::Kernel,
         };
         (self.causes.is_empty() || self.causes.contains(&kind)) && self.hook_wanted(cause)
     }
 
     fn hook_wanted(&self, cause: &Cause) -> bool {
-        let place = match cause {
-            Cause::NftRule(rule) => &rule.place,
-            Cause::NftPolicy(policy) => &policy.place,
+        let hook = match cause {
+            Cause::NftRule(rule) => &rule.place.hook,
+            Cause::NftPolicy(policy) => &policy.place.hook,
+            Cause::XtRule(rule) => &rule.place.hook,
+            Cause::XtPolicy(policy) => &policy.place.hook,
             Cause::Kernel(_) | Cause::Freed(_) => return self.hooks.is_empty(),
         };
-        let name = place.hook.as_deref();
+        let name = hook.as_deref();
         self.hooks.is_empty() || self.hooks.iter().any(|h| Some(h.as_str()) == name)
     }
 
@@ -149,6 +153,11 @@ impl Stream {
         self.resolver.set_backend(started.backend(), started.drop_sites());
         self.notice(format!("{why}; from here on {}", started.describe()))?;
         started.notices.drain(..).try_for_each(|text| self.notice(text))
+    }
+
+    /// From here on rules of x_tables are recorded.
+    pub fn follow_legacy(&mut self, count: ChangeCount) {
+        self.rules.follow_legacy(count);
     }
 
     /// Shows what was lost since the last call.

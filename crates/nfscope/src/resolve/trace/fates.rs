@@ -54,7 +54,10 @@ impl TraceResolver {
                         location: freed.location,
                         hook_function: None,
                     },
-                    Cause::NftRule(_) | Cause::NftPolicy(_) => return None,
+                    Cause::NftRule(_)
+                    | Cause::NftPolicy(_)
+                    | Cause::XtRule(_)
+                    | Cause::XtPolicy(_) => return None,
                 };
                 Step::Dropped(Dropped { decided: way.dropped, kernel, process })
             }

@@ -73,6 +73,7 @@ impl Packet {
             has_link: false,
             frame: Vec::new(),
             nft: None,
+            legacy: None,
             hook_function: None,
             stack: Vec::new(),
         };

@@ -135,6 +135,8 @@ fn decision(drop: &Drop) -> Option<Decision> {
                 || kernel.function.as_deref().is_some_and(in_netfilter);
             return by_netfilter.then(|| unattributed(drop));
         }
+        // the generated rulesets have no such rules
+        Cause::XtRule(_) | Cause::XtPolicy(_) => return Some(unattributed(drop)),
         Cause::Freed(freed) => {
             let by_netfilter = freed.function.as_deref().is_some_and(in_netfilter);
             return by_netfilter.then(|| unattributed(drop));

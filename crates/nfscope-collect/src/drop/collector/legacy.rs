@@ -1,0 +1,46 @@
+//! The collector's part in rules of x_tables: their notes are taken as
+//! nftables' are.
+
+use std::os::fd::AsFd;
+
+use nfscope_kernel::locate::ipt::Tables;
+
+use super::DropCollector;
+use crate::legacy::{Changes, LegacyProbes, LegacySetup, SelfTest};
+use crate::nft::Scratch;
+use crate::{CollectError, object};
+
+impl DropCollector {
+    /// Attaches the probes to a family's table function of x_tables, and tries
+    /// them on packets whose fate is known. `scratch`: the namespace that this
+    /// was started with.
+    pub fn attach_legacy(
+        &mut self,
+        setup: &LegacySetup,
+        scratch: &Scratch,
+        changes: &Changes,
+    ) -> Result<(), CollectError> {
+        let notes = object::map(&self.object, "notes")?;
+        let probes = LegacyProbes::attach(setup, notes.as_fd(), changes)?;
+        self.take_legacy_notes(true)?;
+        let tried = SelfTest::send(setup.tables, scratch).and_then(|test| {
+            let records = self.trial_records(test.packets())?;
+            test.judge(&records)
+        });
+        match tried {
+            Ok(()) => self.legacy.push(probes),
+            Err(_) => self.take_legacy_notes(!self.legacy.is_empty())?,
+        }
+        tried
+    }
+
+    /// Lets go of a family's probes: its module is gone.
+    pub fn detach_legacy(&mut self, tables: Tables) {
+        self.legacy.retain(|probes| probes.tables() != tables);
+    }
+
+    /// Whether the tracepoint's program looks for notes of x_tables' rules.
+    fn take_legacy_notes(&self, on: bool) -> Result<(), CollectError> {
+        object::set_value(&self.object, ".data.running", &u32::from(on).to_ne_bytes())
+    }
+}

@@ -1,0 +1,19 @@
+//! Rules of x_tables (iptables-legacy, ip6tables-legacy): probes in the table
+//! functions leave notes for the drop tracepoint, as those of nftables do.
+
+mod changes;
+mod probes;
+mod self_test;
+
+pub use changes::{ChangeCount, Changes};
+pub(crate) use probes::LegacyProbes;
+pub use probes::LegacySetup;
+pub(crate) use self_test::SelfTest;
+
+use nfscope_kernel::locate::ipt::Tables;
+
+/// Whether a table of the family is there, as far as loaded modules tell. With
+/// none loaded no rule can drop anything.
+pub fn tables_loaded(tables: Tables) -> bool {
+    self_test::loaded_table(tables).is_some()
+}

@@ -1,0 +1,113 @@
+//! The probes in one family's table function.
+
+use std::os::fd::{AsFd, BorrowedFd};
+
+use libbpf_rs::{Link, Object};
+use nfscope_event::Family;
+use nfscope_kernel::layout::LegacyLayout;
+use nfscope_kernel::locate::ipt::{TablePoint, TablePoints, Tables};
+
+use super::Changes;
+use crate::nft::ValueAt;
+use crate::object::Compiled;
+use crate::{CollectError, object, raw};
+
+/// The compiled programs.
+const OBJECT: Compiled = object::compiled!("legacy");
+const MATCH: &str = "at_table_match";
+const VERDICT: &str = "at_table_verdict";
+
+/// What is known of a family's table function.
+#[derive(Debug, Clone)]
+pub struct LegacySetup {
+    /// The family.
+    pub tables: Tables,
+    /// Where the probes go.
+    pub points: TablePoints,
+    /// Address of the function, where it is known.
+    pub address: Option<u64>,
+    /// Where x_tables keeps what.
+    pub layout: LegacyLayout,
+}
+
+impl LegacySetup {
+    /// `struct legacy_config`.
+    fn config(&self) -> Vec<u8> {
+        let l = &self.layout;
+        let values = |p: &TablePoint| [p.entry, p.skb, p.table, p.param].map(ValueAt::from);
+        let points = &self.points;
+        let values = [values(&points.matched), values(&points.verdict)].concat();
+        let result = ValueAt::from(points.verdict_register);
+        let words = values.into_iter().chain([result]).flat_map(ValueAt::words);
+        let words = words.chain([
+            u32::from(family(self.tables).nfproto()),
+            self.tables.target_offset(),
+            l.table_private,
+            l.table_name,
+            l.info_size,
+            l.info_number,
+            l.info_underflow,
+            l.info_entries,
+            l.target_function,
+            l.param_state,
+            l.state_hook,
+            l.state_in,
+            l.state_out,
+            0,
+        ]);
+        words.flat_map(u32::to_ne_bytes).collect()
+    }
+}
+
+/// The family as events name it.
+pub(super) fn family(tables: Tables) -> Family {
+    match tables {
+        Tables::Ipv4 => Family::Ip,
+        Tables::Ipv6 => Family::Ip6,
+    }
+}
+
+/// The attached probes.
+pub(crate) struct LegacyProbes {
+    _links: [Link; 2],
+    object: Object,
+    tables: Tables,
+}
+
+impl LegacyProbes {
+    /// Attaches them; they leave their notes in the map `notes`.
+    pub(crate) fn attach(
+        setup: &LegacySetup,
+        notes: BorrowedFd<'_>,
+        changes: &Changes,
+    ) -> Result<Self, CollectError> {
+        let btf = nfscope_kernel::btf::Btf::vmlinux().map_err(CollectError::load)?;
+        let mut open = object::open(OBJECT, Some(&btf))?;
+        object::set_rodata(&mut open, &setup.config())?;
+        object::share(&mut open, &[("notes", notes), ("changes", changes.map().as_fd())])?;
+        let object = object::load(open, &[MATCH, VERDICT])?;
+        let attach = |program, point: &TablePoint| {
+            let offset = u64::from(point.probe);
+            object::with_program(&object, program, |p| {
+                let by_address = setup.address.and_then(|function| {
+                    raw::attach_kprobe_at(p, function.checked_add(offset)?).ok()
+                });
+                let by_name = || raw::attach_kprobe(p, setup.tables.function(), offset);
+                by_address.map_or_else(by_name, Ok)
+            })
+        };
+        let links =
+            [attach(MATCH, &setup.points.matched)?, attach(VERDICT, &setup.points.verdict)?];
+        Ok(Self { _links: links, object, tables: setup.tables })
+    }
+
+    pub(crate) fn tables(&self) -> Tables {
+        self.tables
+    }
+
+    /// Rules whose note was overwritten, or could not be told.
+    pub(crate) fn unattributed(&self) -> u64 {
+        let words = object::words(&self.object, ".bss").unwrap_or_default();
+        words.get(2).copied().unwrap_or(0)
+    }
+}

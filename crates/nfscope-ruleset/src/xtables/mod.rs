@@ -1,0 +1,18 @@
+//! Tables of x_tables (iptables-legacy, ip6tables-legacy) as data.
+//!
+//! The kernel gives a table as one block of entries, in the order and at the
+//! offsets that it has itself; an offset names a rule. [`Cache`] answers which
+//! rule that is, for the table as it was when a packet met it.
+
+mod cache;
+mod print;
+mod saved;
+pub mod scratch;
+mod socket;
+mod table;
+mod uapi;
+mod worker;
+
+pub use cache::{Cache, Found, Query, Subject};
+pub use table::{Chain, Malformed, Rule, Table, Target};
+pub use uapi::Family;

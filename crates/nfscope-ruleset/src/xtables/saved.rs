@@ -1,0 +1,115 @@
+//! The rules as iptables-legacy-save prints them.
+
+use std::collections::HashMap;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use super::table::Table;
+use super::uapi::Family;
+use crate::nft::program::{self, Running};
+use crate::sys;
+
+/// How long the program may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The lines of a table's rules, by chain, in order.
+#[derive(Debug, Default)]
+pub(super) struct Lines(HashMap<String, Vec<String>>);
+
+impl Lines {
+    /// The lines in what a program has printed.
+    fn parse(text: &str) -> Self {
+        let mut chains: HashMap<String, Vec<String>> = HashMap::new();
+        for line in text.lines() {
+            if let Some(rest) = line.strip_prefix("-A ") {
+                let name = rest.split(' ').next().unwrap_or(rest);
+                chains.entry(name.to_owned()).or_default().push(line.trim_end().to_owned());
+            }
+        }
+        Self(chains)
+    }
+
+    /// Whether each chain has as many rules here as in the table.
+    fn fit(&self, table: &Table) -> bool {
+        let lines = |name: &str| self.0.get(name).map_or(0, Vec::len);
+        let filled = table.chains.iter().filter(|chain| !chain.rules.is_empty()).count();
+        table.chains.iter().all(|chain| lines(&chain.name) == chain.rules.len())
+            && self.0.len() == filled
+    }
+
+    /// A rule's line; numbers count from 1.
+    pub fn line(&self, chain: &str, number: u32) -> Option<&str> {
+        let n = usize::try_from(number).ok()?.checked_sub(1)?;
+        self.0.get(chain)?.get(n).map(String::as_str)
+    }
+}
+
+/// The programs of both families, as far as they are there.
+#[derive(Debug)]
+pub(super) struct Programs {
+    found: [Option<PathBuf>; 2],
+}
+
+impl Programs {
+    /// Looks for them.
+    pub fn find() -> Self {
+        Self { found: Family::ALL.map(of_family) }
+    }
+
+    /// The table's lines, printed in the calling thread's namespace; none where
+    /// there is no such program, or it printed another table.
+    pub fn lines(&self, table: &Table) -> Option<Lines> {
+        let which = usize::from(table.family == Family::Ipv6);
+        let program = self.found.get(which)?.as_deref()?;
+        let text = print(program, &table.name)?;
+        Some(Lines::parse(&text)).filter(|lines| lines.fit(table))
+    }
+}
+
+fn of_family(family: Family) -> Option<PathBuf> {
+    let [legacy, either] = family.save_programs();
+    program::find(legacy).or_else(|| program::find(either).filter(|path| is_legacy(path)))
+}
+
+/// Whether a program without "legacy" in its name is of iptables-legacy. Until
+/// 1.8 there was no other, and the version did not say so.
+fn is_legacy(program: &Path) -> bool {
+    let Ok(output) = Command::new(program).arg("-V").output() else { return false };
+    let version = String::from_utf8_lossy(&output.stdout);
+    output.status.success() && !version.contains("nf_tables")
+}
+
+fn print(program: &Path, table: &str) -> Option<String> {
+    if !program::is_plain(table) {
+        return None;
+    }
+    let mut running = Running::start(program, &["-t", table]).ok()?;
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match sys::poll(&[running.as_fd()], Some(left)).ok()?.first() {
+            Some(true) if running.read() => {}
+            Some(true) => return running.finish(),
+            // it is killed
+            _ => return None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_by_chain() {
+        let lines = Lines::parse(
+            "# Generated\n*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -s 10.0.0.1/32 -j web\n-A web -j DROP \n-A INPUT -j DROP\nCOMMIT\n",
+        );
+        assert_eq!(lines.line("INPUT", 2), Some("-A INPUT -j DROP"));
+        assert_eq!(lines.line("web", 1), Some("-A web -j DROP"));
+        assert_eq!(lines.line("web", 2), None);
+        assert_eq!(lines.line("web", 0), None);
+    }
+}

@@ -1,0 +1,109 @@
+//! Rules of x_tables (iptables-legacy): attached when a table's module is there,
+//! let go when it is gone.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use nfscope_collect::CollectError;
+use nfscope_collect::drop::DropCollector;
+use nfscope_collect::legacy::{ChangeCount, Changes, LegacySetup, tables_loaded};
+use nfscope_collect::nft::Scratch;
+use nfscope_kernel::btf::Btf;
+use nfscope_kernel::layout::LegacyLayout;
+use nfscope_kernel::locate::ipt::{LegacyLocated, Tables};
+
+/// How often a family is tried: a module shows up a moment before its table.
+pub const ATTEMPTS: u32 = 4;
+
+/// What is known of one family.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum State {
+    /// No table's module is loaded.
+    #[default]
+    Absent,
+    /// It did not work so many times.
+    Failed(u32),
+    /// Its rules are told.
+    Attached,
+}
+
+/// The probes of both families.
+#[derive(Default)]
+pub struct LegacyRules {
+    changes: Option<Changes>,
+    followed: bool,
+    states: [State; 2],
+}
+
+impl LegacyRules {
+    /// Attaches to families whose tables have come, lets go of those whose
+    /// tables have gone. Sentences for the user: what does not work.
+    pub fn advance(&mut self, collector: &mut DropCollector, scratch: &Scratch) -> Vec<String> {
+        let mut notices = Vec::new();
+        if self.changes.is_some() && !Path::new("/sys/module/x_tables").exists() {
+            // the probes went with the module
+            self.changes = None;
+            self.followed = false;
+        }
+        for (n, tables) in Tables::ALL.into_iter().enumerate() {
+            match (tables_loaded(tables), self.states[n]) {
+                (false, State::Absent) | (true, State::Attached | State::Failed(ATTEMPTS)) => {}
+                (false, _) => {
+                    collector.detach_legacy(tables);
+                    self.states[n] = State::Absent;
+                }
+                (true, before) => {
+                    let failures = if let State::Failed(count) = before { count } else { 0 };
+                    let attached = self.attach(tables, collector, scratch);
+                    self.states[n] = match &attached {
+                        Ok(()) => State::Attached,
+                        Err(_) => State::Failed(failures + 1),
+                    };
+                    if let Err(e) = attached
+                        && failures + 1 == ATTEMPTS
+                    {
+                        let module = tables.module();
+                        notices.push(format!("rules of {module} (legacy) are not named: {e}"));
+                    }
+                }
+            }
+        }
+        notices
+    }
+
+    /// Whether rules of any family are told.
+    pub fn attached(&self) -> bool {
+        self.states.contains(&State::Attached)
+    }
+
+    /// Another collector goes on: nothing is attached to it yet.
+    pub fn begin_anew(&mut self) {
+        self.states = [State::Absent; 2];
+    }
+
+    /// How many tables were replaced: once, when that begins to be counted.
+    pub fn new_count(&mut self) -> Option<ChangeCount> {
+        let count = self.changes.as_ref()?.count();
+        (!std::mem::replace(&mut self.followed, true)).then_some(count)
+    }
+
+    fn attach(
+        &mut self,
+        tables: Tables,
+        collector: &mut DropCollector,
+        scratch: &Scratch,
+    ) -> Result<(), CollectError> {
+        let refuse = |reason: String| CollectError::Backend { backend: "legacy", reason };
+        let vmlinux = Arc::new(Btf::vmlinux().map_err(|e| refuse(e.to_string()))?);
+        let btf = Btf::module("x_tables", vmlinux).map_err(|e| refuse(e.to_string()))?;
+        let layout = LegacyLayout::from_btf(&btf).map_err(|e| refuse(e.to_string()))?;
+        let found = LegacyLocated::find(tables, Some(&btf)).map_err(|e| refuse(e.to_string()))?;
+        let LegacyLocated { points, address } = found;
+        let setup = LegacySetup { tables, points, address, layout };
+        let changes = match self.changes.take() {
+            Some(changes) => changes,
+            None => Changes::start()?,
+        };
+        collector.attach_legacy(&setup, scratch, self.changes.insert(changes))
+    }
+}
