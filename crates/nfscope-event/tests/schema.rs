@@ -365,7 +365,8 @@ fn steps() -> Vec<Step> {
         Step::Dropped(Dropped { decided: true, kernel, process: process() }),
         Step::Consumed(ended.clone()),
         Step::Freed(ended),
-        Step::Missing(Missing { count: 3 }),
+        Step::Missing(Missing { count: Some(3) }),
+        Step::Missing(Missing { count: None }),
     ];
     steps.extend(rules);
     steps

@@ -106,6 +106,7 @@ pub struct Ended {
 /// Steps were lost.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Missing {
-    /// How many.
-    pub count: u32,
+    /// How many; absent where it is not known whether any are missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u32>,
 }

@@ -97,6 +97,7 @@ pub fn run(arguments: &TraceArguments) -> Result<(), Failure> {
         }
     }
     stream.losses(started.losses()?)?;
+    stream.unfinished();
     stream.settle()?;
     stream.finish()?;
     Ok(())

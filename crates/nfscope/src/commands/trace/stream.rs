@@ -168,6 +168,17 @@ impl Stream {
         }
     }
 
+    /// Says of packets without an end that it may be lost, if anything was.
+    pub fn unfinished(&mut self) {
+        if self.losses.ring > 0 {
+            for step in self.resolver.unfinished() {
+                if self.wanted(&step.trace) {
+                    self.waiting.push_back(step);
+                }
+            }
+        }
+    }
+
     /// Gives texts that are still being read their time, then shows the rest.
     pub fn settle(&mut self) -> io::Result<()> {
         let deadline = Instant::now() + LAST_PATIENCE;
@@ -182,6 +193,11 @@ impl Stream {
     /// Shows what was lost since the last call.
     pub fn losses(&mut self, now: TraceLosses) -> io::Result<()> {
         let before = std::mem::replace(&mut self.losses, now);
+        for step in self.resolver.doubts(now.nested > before.nested) {
+            if self.wanted(&step.trace) {
+                self.waiting.push_back(step);
+            }
+        }
         let time_ns = self.resolver.now_ns();
         for (place, count) in [
             (LossPlace::Ring, now.ring.saturating_sub(before.ring)),

@@ -45,7 +45,7 @@ impl Traversal {
 pub(super) fn decide(way: &mut Way, head: &Head, decision: &Decision) -> (Step, Around) {
     let Some(traversal) = way.open.last_mut().filter(|t| t.number == head.traversal) else {
         // the chain's beginning was lost: what was decided there is not known
-        return (Step::Missing(Missing { count: 1 }), Around::default());
+        return (Step::Missing(Missing { count: Some(1) }), Around::default());
     };
     let verdict = Verdict::from_code(decision.code);
     let (number, depth, place) = (traversal.number, traversal.depth(), traversal.place());

@@ -3,6 +3,7 @@
 mod calls;
 mod connection;
 mod decisions;
+mod doubts;
 mod evaluation;
 mod fates;
 mod headers;
@@ -26,6 +27,7 @@ use super::{DropResolver, ReasonNames, hooks};
 use crate::functions::FunctionNames;
 use connection::{conntrack, mapped};
 use decisions::{Traversal, decide};
+use doubts::Doubts;
 use headers::Headers;
 pub use ids::ConnectionIds;
 use passages::{Around, Passage};
@@ -50,6 +52,9 @@ struct Way {
     dropped: bool,
     /// It was freed.
     gone: bool,
+    cpu: u32,
+    /// Sequence of its last step when it was last said that steps may be missing.
+    doubted: Option<u32>,
 }
 
 /// A step whose rule's text is still to be found.
@@ -94,6 +99,9 @@ pub struct TraceResolver {
     backend: Backend,
     functions: FunctionNames,
     ways: HashMap<(u64, u64), Way>,
+    /// Those that ended since it was last asked what was lost.
+    ended: Vec<Way>,
+    doubts: Doubts,
     last: u64,
     expr: bool,
 }
@@ -115,7 +123,16 @@ impl TraceResolver {
         expr: bool,
     ) -> Self {
         let drops = DropResolver::new(reasons, backend, &[], numeric);
-        Self { drops, backend, functions, ways: HashMap::new(), last: 0, expr }
+        Self {
+            drops,
+            backend,
+            functions,
+            ways: HashMap::new(),
+            ended: Vec::new(),
+            doubts: Doubts::default(),
+            last: 0,
+            expr,
+        }
     }
 
     /// Now, as a wall clock stamp.
@@ -129,13 +146,14 @@ impl TraceResolver {
         let head = &record.head;
         let key = (head.skb, head.start);
         let mut way = self.ways.remove(&key).unwrap_or_else(|| self.new_way(None, head));
-        way.seen_ns = head.monotonic_ns;
+        self.doubts.read_to(head.monotonic_ns);
+        (way.seen_ns, way.cpu) = (head.monotonic_ns, head.cpu);
         let mut steps = Vec::new();
         let missing = head.sequence.saturating_sub(way.sequence.saturating_add(1));
         if missing > 0 {
             let open = way.open.iter_mut().flat_map(|t| &mut t.chains);
             open.for_each(|passage| passage.whole = false);
-            let step = Step::Missing(Missing { count: missing });
+            let step = Step::Missing(Missing { count: Some(missing) });
             steps.push(self.step(&way, head, head.sequence - 1, step));
         }
         way.sequence = head.sequence;
@@ -173,6 +191,8 @@ impl TraceResolver {
         // a rule that sends or steals the packet says so behind its end
         if !way.gone || !way.open.is_empty() {
             self.remember(key, way);
+        } else if self.ended.len() < MANY {
+            self.ended.push(way);
         }
         steps
     }
@@ -202,6 +222,8 @@ impl TraceResolver {
             open: Vec::new(),
             dropped: false,
             gone: false,
+            cpu: head.cpu,
+            doubted: None,
         }
     }
 
@@ -271,7 +293,8 @@ impl TraceResolver {
         way.sequence = misses.iter().skip(1).fold(first, |n, _| n.saturating_add(1));
         let Some(traversal) = way.open.last().filter(|t| t.number == head.traversal) else {
             let count = u32::try_from(misses.len()).unwrap_or(u32::MAX);
-            return vec![self.step(way, head, first, Step::Missing(Missing { count }))];
+            let step = Step::Missing(Missing { count: Some(count) });
+            return vec![self.step(way, head, way.sequence, step)];
         };
         way.netns = traversal.netns;
         let (place, depth) = (traversal.place(), traversal.depth());

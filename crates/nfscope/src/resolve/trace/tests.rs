@@ -4,9 +4,9 @@ use nfscope_collect::drop::{DropRecord, NftPart, Note};
 use nfscope_collect::trace::{
     Call, Decision, DecisionKind, Entry, Fate, FateKind, Head, Record, TraceRecord,
 };
-use nfscope_event::{Backend, Step, Verdict};
+use nfscope_event::{Backend, Missing, Step, Verdict};
 
-use super::TraceResolver;
+use super::{TraceResolver, Unresolved};
 use crate::functions::FunctionNames;
 use crate::resolve::ReasonNames;
 
@@ -171,7 +171,7 @@ fn a_gap_is_said_where_it_is() {
     p.1 += 3;
     let records = [first, p.rule(1, 1, ""), p.fate(FateKind::Consumed)];
     let steps = steps(&mut resolver(), &records);
-    assert!(matches!(&steps[1].1, Step::Missing(missing) if missing.count == 3), "{steps:?}");
+    assert!(matches!(&steps[1].1, Step::Missing(missing) if missing.count == Some(3)), "{steps:?}");
     assert!(matches!(&steps[2].1, Step::Rule(_)));
     assert_eq!(steps.len(), 4);
 }
@@ -220,4 +220,25 @@ fn a_copy_knows_where_it_comes_from() {
     assert_eq!((all[2].trace.packet_id, all[2].trace.parent), (2, Some(1)));
     // a kernel that gives no reasons does not say that it is a drop
     assert!(matches!(&all[3].trace.step, Step::Freed(_)), "{:?}", all[3].trace.step);
+}
+
+#[test]
+fn what_was_under_way_while_programs_were_skipped_says_so() {
+    let mut resolver = resolver();
+    let (mut ended, mut open, mut later) = (Packet(0x10, 0), Packet(0x20, 0), Packet(0x30, 0));
+    let records = [ended.enter(1, "input"), ended.rule(1, 1, ""), open.enter(1, "input")];
+    steps(&mut resolver, &records);
+    steps(&mut resolver, &[ended.fate(FateKind::Consumed)]);
+    let marks = |steps: Vec<Unresolved>| -> Vec<(u64, u32)> {
+        let unknown = Step::Missing(Missing { count: None });
+        assert!(steps.iter().all(|s| s.trace.step == unknown), "{steps:?}");
+        steps.iter().map(|s| (s.trace.packet_id, s.trace.sequence)).collect()
+    };
+    assert_eq!(marks(resolver.doubts(true)), [(1, 3), (2, 1)]);
+    // once for each, also where older records are read later
+    steps(&mut resolver, &[later.enter(1, "input")]);
+    assert_eq!(marks(resolver.doubts(false)), [(3, 1)]);
+    assert!(marks(resolver.doubts(false)).is_empty());
+    steps(&mut resolver, &[later.rule(1, 0, "")]);
+    assert!(marks(resolver.doubts(false)).is_empty());
 }

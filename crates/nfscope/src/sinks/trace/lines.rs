@@ -134,8 +134,12 @@ pub(in super::super) fn describe(step: &Step) -> (Option<Tone>, String) {
         Step::Consumed(ended) => (None, freed("consumed", ended)),
         Step::Freed(ended) => (None, freed("freed", ended)),
         Step::Missing(missing) => {
-            let steps = if missing.count == 1 { "step" } else { "steps" };
-            (Some(Tone::Warning), format!("-- {} {steps} lost here", missing.count))
+            let lost = match missing.count {
+                None => "-- steps may be missing: the kernel lost some meanwhile".into(),
+                Some(1) => "-- 1 step lost here".into(),
+                Some(count) => format!("-- {count} steps lost here"),
+            };
+            (Some(Tone::Warning), lost)
         }
     }
 }

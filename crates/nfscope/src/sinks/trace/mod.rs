@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
-use nfscope_event::{Event, Mappings, Netns, Step, Trace};
+use nfscope_event::{Event, LossPlace, Mappings, Netns, Step, Trace};
 
 use super::color::{Tone, paint};
 use super::text::{TextOptions, loss};
@@ -212,7 +212,10 @@ impl<W: Write> Sink for TraceTree<W> {
         match event {
             Event::Trace(trace) => self.step(trace),
             Event::Lost(lost) => {
-                self.packets.values_mut().for_each(|packet| packet.doubtful = true);
+                // those that it may concern are marked by a step of their own
+                if lost.place != LossPlace::Nested {
+                    self.packets.values_mut().for_each(|packet| packet.doubtful = true);
+                }
                 self.aside(&loss(lost))
             }
             Event::Notice(notice) => self.aside(&escape(&notice.text)),

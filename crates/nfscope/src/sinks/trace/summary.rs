@@ -29,7 +29,7 @@ impl<W: Write> Sink for TraceSummary<W> {
             Event::Trace(trace) => {
                 self.packets = self.packets.max(trace.packet_id);
                 match &trace.step {
-                    Step::Missing(missing) => self.missing += u64::from(missing.count),
+                    Step::Missing(missing) => self.missing += missing.count.map_or(0, u64::from),
                     _ => self.steps += 1,
                 }
             }

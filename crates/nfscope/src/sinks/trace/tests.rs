@@ -114,7 +114,7 @@ fn two_packets() -> Vec<Event> {
         trace(1, Step::Rule(Box::new(drop))),
         trace(2, Step::Sent(Sent { device: Device { index: 3, name: "eth1".into() } })),
         trace(2, Step::Cloned(Cloned { copy: 11 })),
-        trace(1, Step::Missing(Missing { count: 2 })),
+        trace(1, Step::Missing(Missing { count: Some(2) })),
         trace(11, Step::Consumed(consumed)),
         trace(1, Step::Dropped(Dropped { decided: true, kernel, process: None })),
     ]
