@@ -140,8 +140,11 @@ static __always_inline bool wanted(struct sk_buff *skb, struct scratch *s, bool 
 	/* what has no link layer has no tag */
 	tag = cfg.filter_tag && tag && link;
 	length = frame_fill(skb, s->frame, cfg.filter_bytes, link, tag, FRAME_MAX_BYTES);
+#if TYPED_CASTS
+	/* older verifiers do not follow the copying loop */
 	if (!tag && cfg.filter_bytes >= cfg.snap_bytes)
 		*caplen = length;
+#endif
 	return packet_filter(s->frame, length, frame_length(skb, link)) != 0;
 }
 
@@ -162,16 +165,18 @@ struct freed {
 static __always_inline u32 record_frame(struct sk_buff *skb, u8 *to, const u8 *read, u32 bytes,
 					bool link)
 {
-	if (!bytes) {
+#if TYPED_CASTS
+	if (bytes) {
+		for (u32 at = 0; at < RECORD_FRAME && at < bytes; at += 8)
+			*(u64 *)(to + at) = *(u64 *)(read + at);
 		if (link)
 			frame_macs(skb, to);
-		return frame_fill(skb, to, cfg.snap_bytes, link, false, FRAME_MAX_BYTES);
+		return bytes;
 	}
-	for (u32 at = 0; at < RECORD_FRAME && at < bytes; at += 8)
-		*(u64 *)(to + at) = *(u64 *)(read + at);
+#endif
 	if (link)
 		frame_macs(skb, to);
-	return bytes;
+	return frame_fill(skb, to, cfg.snap_bytes, link, false, FRAME_MAX_BYTES);
 }
 
 static __always_inline void *reserve(u64 size)
