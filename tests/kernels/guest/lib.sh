@@ -187,7 +187,7 @@ nfscope_run() {
     # With job control a background job does not ignore SIGINT.
     set -m
     # shellcheck disable=SC2086
-    nfscope "$@" ${NFSCOPE_ARGUMENTS-} >"$EVENTS" 2>"$ERRORS" </dev/null &
+    nfscope "$@" ${NFSCOPE_ARGUMENTS-} >>"$EVENTS" 2>"$ERRORS" </dev/null &
     NFSCOPE=$!
     set +m
     nfscope-guest await "$ERRORS" "nfscope: watching" --pid "$NFSCOPE" || {
