@@ -181,6 +181,11 @@ impl Started {
         request.options.interruptible = self.interruptible || self.interrupted;
         (self.awaits_nft, self.awaits_evals, self.interruptible) = (false, false, true);
         let mut next = best(&request, machine)?;
+        // the old collector's probes stay as long as it does
+        next.legacy = std::mem::take(&mut self.legacy);
+        next.legacy.begin_anew();
+        let notices = next.attach_legacy();
+        next.notices.extend(notices);
         next.since = nfscope_ruleset::monotonic_ns();
         next.nft_reasons = self.nft_reasons;
         let mut records = Vec::new();
@@ -195,11 +200,13 @@ impl Started {
         let trials = machine.scratches();
         records.retain(|r| r.monotonic_ns < next.since && !trials.contains(&r.netns));
         let losses = self.losses()?;
-        next.legacy = std::mem::take(&mut self.legacy);
-        next.legacy.begin_anew();
         *self = next;
-        let notices = self.attach_legacy();
-        self.notices.extend(notices);
+        // the old collector's program was still there when the new one looked
+        if self.backend() == Backend::Frame
+            && let Err(e) = self.find_frame_again(machine)
+        {
+            self.notices.push(e.to_string());
+        }
         Ok((records, losses))
     }
 
