@@ -208,6 +208,11 @@ impl Started {
         request.options.interruptible = self.interruptible || self.interrupted;
         (self.awaits_nft, self.awaits_evals, self.interruptible) = (false, false, true);
         let mut next = best(&request, machine)?;
+        // the old collector's probes stay as long as it does
+        next.legacy = std::mem::take(&mut self.legacy);
+        next.legacy.begin_anew();
+        let notices = next.attach_legacy();
+        next.notices.extend(notices);
         next.since = nfscope_ruleset::monotonic_ns();
         next.nft_reasons = self.nft_reasons;
         let mut records = Vec::new();
@@ -222,8 +227,6 @@ impl Started {
         let trials = machine.scratches();
         records.retain(|r| r.monotonic_ns < next.since && !trials.contains(&r.netns));
         let losses = self.losses()?;
-        next.legacy = std::mem::take(&mut self.legacy);
-        next.legacy.begin_anew();
         *self = next;
         // the old collector's program was still there when the new one looked
         if self.backend() == Backend::Frame
@@ -231,8 +234,6 @@ impl Started {
         {
             self.notices.push(e.to_string());
         }
-        let notices = self.attach_legacy();
-        self.notices.extend(notices);
         Ok((records, losses))
     }
 
