@@ -24,6 +24,19 @@ table ip filter {
 RULES
 done
 rules server <"$W/rules1"
+
+# All trees are whole. Where the kernel lets other tasks interrupt programs it
+# skips some: that is counted, and the packets of that time are marked.
+accounted() {
+    if grep -q '"place":"nested"' "$EVENTS"; then
+        trees
+        expect_events trace 1+ step=missing '!count'
+    else
+        trees --whole
+        expect_events lost 0
+    fi
+}
+
 listen server udp 10.0.0.2:10000
 nfscope_run trace --json --all --ring-size 16M udp dst port 10000
 within client nfscope-guest send udp 10.0.0.2:10000 --count 300 --gap 20 >/dev/null &
@@ -37,8 +50,7 @@ while kill -0 $sender 2>/dev/null; do
 done
 wait $sender
 nfscope_stop
-trees --whole
-expect_events lost 0
+accounted
 [ "$replaced" -ge 4 ] || fail "the ruleset was replaced only $replaced times"
 # one more where the old and the new chain were both at the hook
 expect_events trace 300+ step=enter chain=input
@@ -81,6 +93,5 @@ for n in 1 2 3; do
     wait $sender || true
 done
 nfscope_stop
-trees
+accounted
 expect_events trace 100+ step=enter chain=input
-expect_events lost 0
