@@ -17,12 +17,12 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Usage(text)) => {
-            eprintln!("nfscope: {text}");
+            commands::say(format_args!("nfscope: {text}"));
             ExitCode::from(2)
         }
         Err(Failure::Other(error)) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(Failure::Other(error)) => {
-            eprintln!("nfscope: {error:#}");
+            commands::say(format_args!("nfscope: {error:#}"));
             ExitCode::from(1)
         }
     }

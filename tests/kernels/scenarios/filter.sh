@@ -31,3 +31,10 @@ nfscope_start host 10.0.0.9
 traffic
 nfscope_stop
 expect_drops 0
+
+# A filter may look further into a packet than a record reaches.
+nfscope_start 'udp[300] = 97 or udp[300] != 97'
+send client udp 10.0.0.2:10000 --size 400 --count 5
+send client udp 10.0.0.2:10000 --size 200 --count 3
+nfscope_stop
+expect_drops 5 cause.kind=nft_rule packet.transport.destination=10000 packet.ip.length=428

@@ -171,6 +171,9 @@ static __always_inline u32 record_frame(struct sk_buff *skb, u8 *to, const u8 *r
 			*(u64 *)(to + at) = *(u64 *)(read + at);
 		if (link)
 			frame_macs(skb, to);
+		/* the filter may have looked further than a record reaches */
+		if (bytes > MAC_BYTES + 2 + cfg.snap_bytes)
+			bytes = MAC_BYTES + 2 + cfg.snap_bytes;
 		return bytes;
 	}
 #endif

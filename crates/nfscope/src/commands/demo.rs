@@ -4,7 +4,7 @@
 mod namespaces;
 mod packets;
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 
 use crate::cli::DemoArguments;
-use crate::commands::Failure;
+use crate::commands::{Failure, say};
 use crate::machine;
 use namespaces::Lab;
 
@@ -48,9 +48,10 @@ pub fn run(arguments: &DemoArguments) -> Result<(), Failure> {
     let lab = Lab::new()?;
     lab.load(RULESET)?;
     if !arguments.json {
-        println!("# a firewall in a private namespace, with this ruleset:\n");
-        print!("{RULESET}");
-        println!("\n# nfscope drops, while {} packets come in:\n", packets::COUNT);
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "# a firewall in a private namespace, with this ruleset:\n")?;
+        write!(out, "{RULESET}")?;
+        writeln!(out, "\n# nfscope drops, while {} packets come in:\n", packets::COUNT)?;
     }
     let mut drops = start_drops(&lab, arguments)?;
     let stderr = drops.stderr.take().context("no standard error of nfscope drops")?;
@@ -90,7 +91,7 @@ fn wait_ready(stderr: impl Read + Send + 'static) -> Receiver<bool> {
         let mut told = false;
         for line in BufReader::new(stderr).lines().map_while(Result::ok) {
             let watching = line.starts_with("nfscope: watching");
-            eprintln!("{line}");
+            say(&line);
             if watching && !told {
                 told = true;
                 // the asker may have given up

@@ -1,5 +1,6 @@
 //! `nfscope doctor`: what works on this machine, and why something does not.
 
+use std::io::Write;
 use std::path::Path;
 
 use nfscope_collect::drop::DropOptions;
@@ -34,13 +35,14 @@ pub fn run(arguments: &DoctorArguments) -> Result<(), Failure> {
     }
     let mut findings = kernel(&machine);
     findings.extend(backends(&machine));
+    let mut out = std::io::stdout().lock();
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&findings)?);
+        writeln!(out, "{}", serde_json::to_string_pretty(&findings)?)?;
         return Ok(());
     }
     for Finding { topic, ok, text } in &findings {
         let mark = if *ok { "ok  " } else { "note" };
-        println!("{mark}  {topic:<14} {}", escape(text));
+        writeln!(out, "{mark}  {topic:<14} {}", escape(text))?;
     }
     Ok(())
 }
@@ -142,8 +144,9 @@ fn legacy(request: &Request, machine: &Machine) -> Finding {
 fn points(machine: &Machine, json: bool) -> Result<(), Failure> {
     let layout = machine.layout.as_ref().map_err(|e| anyhow::anyhow!("{e}"))?;
     let located = machine.locate(layout).map_err(|e| anyhow::anyhow!("{e}"))?;
+    let mut out = std::io::stdout().lock();
     if json {
-        println!("{}", serde_json::to_string_pretty(&located)?);
+        writeln!(out, "{}", serde_json::to_string_pretty(&located)?)?;
         return Ok(());
     }
     let origin = match &located.origin {
@@ -155,7 +158,7 @@ fn points(machine: &Machine, json: bool) -> Result<(), Failure> {
         }
         CodeOrigin::LiveText => "the running kernel's memory".into(),
     };
-    println!("nft_do_chain in {origin}");
-    print!("{}", located.points);
+    writeln!(out, "nft_do_chain in {origin}")?;
+    write!(out, "{}", located.points)?;
     Ok(())
 }

@@ -10,7 +10,7 @@ use nfscope_event::{Backend, Event};
 
 use crate::backend;
 use crate::cli::DropsArguments;
-use crate::commands::{Failure, selection};
+use crate::commands::{Failure, say, selection};
 use crate::machine::{self, Machine};
 use crate::resolve::{DropResolver, ReasonNames, Rules};
 use crate::signals::Signals;
@@ -36,7 +36,7 @@ pub fn run(arguments: &DropsArguments) -> Result<(), Failure> {
     let has_nf_tables = machine.has_nf_tables;
     drop(machine);
 
-    eprintln!("nfscope: watching drops, {}; Ctrl-C ends", started.describe());
+    say(format_args!("nfscope: watching drops, {}; Ctrl-C ends", started.describe()));
     let signals = Signals::install()?;
     let resolver =
         DropResolver::new(reasons, started.backend(), started.drop_sites(), settings.numeric);

@@ -6,6 +6,15 @@ pub mod drops;
 mod selection;
 pub mod trace;
 
+use std::fmt::Display;
+use std::io::Write;
+
+/// Tells the user something beside the output. Where nobody reads it any more,
+/// nobody misses it.
+pub fn say(line: impl Display) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
 /// Why a command ended early.
 #[derive(Debug)]
 pub enum Failure {

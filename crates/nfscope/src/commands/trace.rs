@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use nfscope_collect::trace::TraceOptions;
 
 use crate::cli::TraceArguments;
-use crate::commands::{Failure, selection};
+use crate::commands::{Failure, say, selection};
 use crate::functions::FunctionSet;
 use crate::machine::{self, Machine};
 use crate::resolve::{ConnectionIds, ReasonNames, Rules, TraceResolver};
@@ -69,7 +69,7 @@ pub fn run(arguments: &TraceArguments) -> Result<(), Failure> {
         0 => String::new(),
         count => format!(", {} functions", count - started.refused_functions()),
     };
-    eprintln!("nfscope: watching packets, {}{told}; Ctrl-C ends", started.describe());
+    say(format_args!("nfscope: watching packets, {}{told}; Ctrl-C ends", started.describe()));
 
     let begin = Instant::now();
     let mut round = begin;
