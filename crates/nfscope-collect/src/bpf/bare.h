@@ -14,8 +14,10 @@
 
 #if TYPED_CASTS
 #define READ(pointer, field) ((pointer)->field)
+#define READ_NETNS(pointer, field) ((pointer)->field->ns.inum)
 #else
 #define READ(pointer, field) BPF_CORE_READ(pointer, field)
+#define READ_NETNS(pointer, field) BPF_CORE_READ(pointer, field, ns.inum)
 #endif
 #define READ_POINTER(pointer, field) READ(pointer, field)
 #define READ_BITFIELD(pointer, field) BPF_CORE_READ_BITFIELD_PROBED(pointer, field)

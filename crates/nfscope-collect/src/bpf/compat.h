@@ -17,6 +17,7 @@
 #ifndef READ
 #define READ(pointer, field) ((pointer)->field)
 #define READ_POINTER(skb, field) (untrusted(skb)->field)
+#define READ_NETNS(pointer, field) ((pointer)->field->ns.inum)
 #define READ_BITFIELD(pointer, field) BPF_CORE_READ_BITFIELD(pointer, field)
 #endif
 

@@ -11,18 +11,18 @@
 #define SKB_DST_NOREF 1UL
 
 /* The namespace's inode; 0: the packet does not tell. */
-static __always_inline u32 netns_of(struct sk_buff *skb)
+static __always_inline u32 netns_of_packet(struct sk_buff *skb)
 {
 	struct net_device *dev = READ_POINTER(skb, dev);
 	struct sock *sk = READ_POINTER(skb, sk);
 	struct dst_entry *dst;
 
 	if (dev)
-		return dev->nd_net.net->ns.inum;
+		return READ_NETNS(dev, nd_net.net);
 	if (sk)
-		return sk->__sk_common.skc_net.net->ns.inum;
+		return READ_NETNS(sk, __sk_common.skc_net.net);
 	/* a TCP reset over IPv6 has neither, but a route */
-	dst = (void *)(skb->_skb_refdst & ~SKB_DST_NOREF);
+	dst = (void *)(READ(skb, _skb_refdst) & ~SKB_DST_NOREF);
 	if (!dst)
 		return 0;
 	return BPF_CORE_READ(dst, dev, nd_net.net, ns.inum);

@@ -269,7 +269,7 @@ static __always_inline int drop(struct freed *f, struct sk_buff *skb, struct dec
 	/* what nftables saw is a packet, whatever else is known of it */
 	if (!d && !is_network_packet(skb))
 		return 0;
-	f->netns = netns_of(skb);
+	f->netns = netns_of_packet(skb);
 	if (is_scratch(f->netns))
 		goto take; /* the self-test's own packets: no filter applies */
 	if (cfg.choosy) {
@@ -304,7 +304,7 @@ static __always_inline int freed(void *ctx, struct sk_buff *skb, void *location,
 	if (cfg.frame_on) {
 		struct decision d = {};
 
-		if (frame.show && is_scratch(netns_of(skb)))
+		if (frame.show && is_scratch(netns_of_packet(skb)))
 			show_stack(frame_anchor(ctx, anchor), number_of(skb), f.location);
 		d.kind = frame_kind(frame_anchor(ctx, anchor), f.location);
 		if (d.kind)

@@ -20,32 +20,6 @@ static __always_inline void tell_function(u64 skb, struct tracked *t, u64 functi
 	send(p);
 }
 
-/* include/linux/skbuff.h: the route, whose lowest bit says who holds it */
-#define SKB_DST_NOREF 1UL
-
-static __always_inline u32 inode_of_net(struct net *net)
-{
-	return LOAD(struct net, net, ns.inum);
-}
-
-/* Inode of the namespace that the packet is in; 0: it does not tell. */
-static __always_inline u32 netns_of_packet(struct sk_buff *skb)
-{
-	struct net_device *dev = READ_POINTER(skb, dev);
-	struct sock *sk = READ_POINTER(skb, sk);
-	struct dst_entry *dst;
-
-	if (dev)
-		return inode_of_net(LOAD(struct net_device, dev, nd_net.net));
-	if (sk)
-		return inode_of_net(LOAD(struct sock, sk, __sk_common.skc_net.net));
-	dst = (void *)(READ(skb, _skb_refdst) & ~SKB_DST_NOREF);
-	if (!dst)
-		return 0;
-	dev = LOAD(struct dst_entry, dst, dev);
-	return inode_of_net(LOAD(struct net_device, dev, nd_net.net));
-}
-
 static __always_inline bool on_wanted_device(struct sk_buff *skb)
 {
 	struct net_device *dev = READ_POINTER(skb, dev);

@@ -17,6 +17,7 @@ const volatile struct config cfg = {};
 struct losses lost = {};
 
 #include "../bpf/fill.h"
+#include "../bpf/netns.h"
 #include <packet_filter.h>
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
