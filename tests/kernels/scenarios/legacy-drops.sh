@@ -34,7 +34,7 @@ dump() {
         within server $program | sed '/^#/d; s/ \[.*//'
         within client $program | sed '/^#/d; s/ \[.*//'
     done
-    sort /proc/modules | cut -d' ' -f1,3
+    cut -d" " -f1 /proc/modules | sort
 }
 # What printing itself loads is loaded before.
 dump >/dev/null
