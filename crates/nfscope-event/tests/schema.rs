@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use nfscope_event::{
     Arp, Backend, Called, Cause, ChainEnd, ChainRef, Cloned, Conntrack, Delivered, Device, Drop,
-    Dropped, Ended, Enter, Evaluation, Event, ExpressionOutcome, ExpressionResult, Family, Freed,
-    Icmp, Ip, KernelDrop, Link, LossPlace, Lost, Mapped, Missing, Netns, NftPolicy, NftRule,
-    NftVerdict, NoMatch, Notice, Packet, Passed, Ports, Process, RuleText, Sent, Socket, Step, Tcp,
-    Trace, TracePolicy, TraceRule, Transport, Tuple, Verdict, Vlan, Why, XtPlace, XtPolicy, XtRule,
-    XtVerdict,
+    Dropped, Ended, Enter, EnterTable, Evaluation, Event, ExpressionOutcome, ExpressionResult,
+    Family, Freed, Icmp, Ip, KernelDrop, Link, LossPlace, Lost, Mapped, Missing, Netns, NftPolicy,
+    NftRule, NftVerdict, NoMatch, Notice, Packet, Passed, Ports, Process, RuleText, Sent, Socket,
+    Step, TableEnd, TablePolicy, TableRule, Tcp, Trace, TracePolicy, TraceRule, Transport, Tuple,
+    Verdict, Vlan, Why, XtPlace, XtPolicy, XtRule, XtVerdict,
 };
 use serde_json::Value;
 
@@ -79,6 +79,29 @@ fn bare_rule(family: Family) -> Cause {
         element: None,
         sent: None,
     })
+}
+
+fn table_place() -> XtPlace {
+    let (chain, hook) = (text("web"), text("input"));
+    XtPlace { family: Family::Ip6, table: "filter".into(), chain, hook }
+}
+
+fn table_rule(verdict: Verdict) -> TableRule {
+    TableRule {
+        traversal: 1,
+        depth: 2,
+        place: table_place(),
+        number: Some(3),
+        verdict,
+        target: text("REJECT"),
+        queue: Some(u16::MAX),
+        rule: text("-A web -j REJECT"),
+        outline: true,
+        text_unknown: text("gone"),
+        comment: text("no\u{1b}"),
+        sent: text("tcp reset"),
+        elapsed_ns: Some(u64::MAX),
+    }
 }
 
 fn legacy_causes() -> Vec<Cause> {
@@ -328,6 +351,36 @@ fn steps() -> Vec<Step> {
             evaluation,
         })),
         Step::Mapped(Box::new(Mapped { traversal: 1, source, destination, conntrack })),
+        Step::EnterTable(Box::new(EnterTable {
+            traversal: 1,
+            place: table_place(),
+            conntrack: Some(conntrack.clone()),
+            in_device: Some(device()),
+            out_device: Some(device()),
+            packet: full_packet(None),
+            hash: Some(u32::MAX),
+            process: process(),
+        })),
+        Step::TableRule(Box::new(table_rule(Verdict::Drop))),
+        Step::TableRule(Box::new(TableRule {
+            number: None,
+            target: None,
+            queue: None,
+            rule: None,
+            outline: false,
+            text_unknown: None,
+            comment: None,
+            sent: None,
+            elapsed_ns: None,
+            ..table_rule(Verdict::Goto)
+        })),
+        Step::TableEnd(Box::new(TableEnd { traversal: 1, depth: 2, place: table_place() })),
+        Step::TablePolicy(Box::new(TablePolicy {
+            traversal: 1,
+            place: table_place(),
+            verdict: Verdict::Accept,
+            elapsed_ns: Some(1),
+        })),
         Step::Function(Box::new(Called {
             function: "ip_rcv".into(),
             module: text("bridge"),
@@ -477,6 +530,7 @@ fn events_read_back() {
             Event::Drop(drop) => drop.packet.bytes.clear(),
             Event::Trace(trace) => match &mut trace.step {
                 Step::Enter(enter) => enter.packet.bytes.clear(),
+                Step::EnterTable(enter) => enter.packet.bytes.clear(),
                 Step::Function(passed) => {
                     passed.packet.iter_mut().for_each(|packet| packet.bytes.clear());
                 }

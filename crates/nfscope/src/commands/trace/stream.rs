@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::io::{self, BufWriter};
 use std::time::{Duration, Instant};
 
+use nfscope_collect::legacy::ChangeCount;
 use nfscope_collect::trace::{TraceLosses, TraceRecord};
 use nfscope_event::{Event, LossPlace, Lost, Notice, Trace};
 
@@ -128,6 +129,13 @@ impl Stream {
             self.open.insert(id, Instant::now());
         }
         true
+    }
+
+    /// From here on rules of x_tables are recorded, if they begin to be.
+    pub fn follow_legacy(&mut self, count: Option<ChangeCount>) {
+        if let Some(count) = count {
+            self.rules.follow_legacy(count);
+        }
     }
 
     /// Whether steps wait for texts.
