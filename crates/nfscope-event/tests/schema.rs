@@ -350,11 +350,16 @@ fn steps() -> Vec<Step> {
             elapsed_ns: None,
             evaluation,
         })),
-        Step::Mapped(Box::new(Mapped { traversal: 1, source, destination, conntrack })),
+        Step::Mapped(Box::new(Mapped {
+            traversal: 1,
+            source,
+            destination,
+            conntrack: conntrack.clone(),
+        })),
         Step::EnterTable(Box::new(EnterTable {
             traversal: 1,
             place: table_place(),
-            conntrack: Some(conntrack.clone()),
+            conntrack: Some(conntrack),
             in_device: Some(device()),
             out_device: Some(device()),
             packet: full_packet(None),

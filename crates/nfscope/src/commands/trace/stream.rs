@@ -8,10 +8,12 @@ use nfscope_collect::legacy::ChangeCount;
 use nfscope_collect::trace::{TraceLosses, TraceRecord};
 use nfscope_event::{Event, LossPlace, Lost, Notice, Trace};
 
-use crate::cli::TraceArguments;
+use crate::cli::{TraceArguments, TraceFormat};
 use crate::commands::selection;
 use crate::resolve::{Answer, ConnectionIds, Owners, Rules, TraceResolver, Unresolved};
-use crate::sinks::{Clock, Json, Sink, TextOptions, TraceSummary, TraceTree, TreeOptions};
+use crate::sinks::{
+    Clock, IptablesTrace, Json, Sink, TextOptions, TraceSummary, TraceTree, TreeOptions,
+};
 
 /// Steps that wait for a rule's text at most; beyond, the oldest goes without.
 const MAX_WAITING: usize = 65_536;
@@ -57,6 +59,8 @@ impl Stream {
         let out = BufWriter::new(io::stdout());
         let sink: Box<dyn Sink> = if a.json {
             Box::new(Json::new(out))
+        } else if a.format == TraceFormat::IptablesTrace {
+            Box::new(IptablesTrace::new(out, Clock::local()))
         } else {
             let text = TextOptions {
                 color: selection::colored(a.color, terminal),
