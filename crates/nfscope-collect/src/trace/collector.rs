@@ -82,6 +82,8 @@ pub struct TraceCollector {
     pub(super) options: TraceOptions,
     pub(super) setup: TraceSetup,
     pub(super) context_known: bool,
+    /// A trial has shown that the programs that tell fates see everything.
+    pub(super) fates_tried: bool,
     refused: usize,
 }
 
@@ -99,7 +101,7 @@ impl TraceCollector {
         running.try_out(scratch, options.misses.is_some(), setup.interruptible)?;
         let context = running.context_known;
         drop(running);
-        Self::run(options, setup, context, btf)
+        Ok(Self { fates_tried: true, ..Self::run(options, setup, context, btf)? })
     }
 
     /// Loads the programs without a trial: nothing is known of what they tell.
@@ -138,6 +140,7 @@ impl TraceCollector {
             options: options.clone(),
             setup: setup.clone(),
             context_known,
+            fates_tried: false,
             refused,
         })
     }

@@ -119,6 +119,11 @@ impl TraceSetup {
         Self::fates(Backend::Points, state, by, has_function)
     }
 
+    /// The same without any programs: only what others share.
+    pub(super) fn bare(self) -> Self {
+        Self { traced: Vec::new(), probed: Vec::new(), ..self }
+    }
+
     /// Probe points inside `nft_do_chain`; a sentence if they are not enough.
     pub fn points(
         nft: NftOffsets,

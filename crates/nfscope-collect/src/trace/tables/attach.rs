@@ -22,16 +22,15 @@ impl TraceCollector {
         changes: &Changes,
         btf: &Btf,
     ) -> Result<(), CollectError> {
-        let mut trial = Self::start_untried(
-            &self.options.trial(scratch),
-            &TraceSetup::without_nft(state_offsets(&setup.layout), self.setup.by, |f| {
-                btf.func_params(f).is_some()
-            }),
-            btf,
-        )?;
+        let tried = TraceSetup::without_nft(state_offsets(&setup.layout), self.setup.by, |f| {
+            btf.func_params(f).is_some()
+        });
+        let tried = if self.fates_tried { tried.bare() } else { tried };
+        let mut trial = Self::start_untried(&self.options.trial(scratch), &tried, btf)?;
         trial.add_tables(setup, changes, btf)?;
         trial.try_tables(setup.tables, scratch)?;
         drop(trial);
+        self.fates_tried = true;
         self.add_tables(setup, changes, btf)
     }
 

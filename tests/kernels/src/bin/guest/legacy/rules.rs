@@ -101,7 +101,7 @@ impl Writer {
         let span = (PORTS.end() - PORTS.start()) as usize + 1;
         let first = PORTS.start() + self.random.below(span) as u16;
         let last = first + self.random.below(4) as u16;
-        format!("{first}:{last}")
+        if first == last { first.to_string() } else { format!("{first}:{last}") }
     }
 
     fn matches(&mut self, table: &str, chain: &str) -> String {
