@@ -17,6 +17,7 @@ fn main() {
         ("hook", "hook"),
         ("legacy", "changes"),
         ("legacy", "legacy"),
+        ("trace", "tables"),
         ("trace", "trace"),
     ] {
         let source = format!("src/{dir}/{name}.bpf.c");

@@ -29,8 +29,9 @@ pub use packet::{
 pub use xtables::{XtPlace, XtPolicy, XtRule, XtVerdict};
 
 pub use trace::{
-    Called, ChainEnd, Cloned, Delivered, Dropped, Ended, Enter, Mapped, Missing, NoMatch, RuleText,
-    Sent, Socket, Step, Trace, TracePolicy, TraceRule, Why,
+    Called, ChainEnd, Cloned, Delivered, Dropped, Ended, Enter, EnterTable, Mapped, Missing,
+    NoMatch, RuleText, Sent, Socket, Step, TableEnd, TablePolicy, TableRule, Trace, TracePolicy,
+    TraceRule, Why,
 };
 pub use verdict::Verdict;
 

@@ -8,12 +8,74 @@ use nfscope_collect::CollectError;
 use nfscope_collect::drop::DropCollector;
 use nfscope_collect::legacy::{ChangeCount, Changes, LegacySetup, tables_loaded};
 use nfscope_collect::nft::Scratch;
+use nfscope_collect::trace::TraceCollector;
 use nfscope_kernel::btf::Btf;
 use nfscope_kernel::layout::LegacyLayout;
 use nfscope_kernel::locate::ipt::{LegacyLocated, Tables};
 
 /// How often a family is tried: a module shows up a moment before its table.
 pub const ATTEMPTS: u32 = 4;
+
+/// A collector that can tell rules of x_tables.
+pub trait Host {
+    /// Attaches to a family's table function. `btf`: the kernel's types.
+    fn attach(
+        &mut self,
+        setup: &LegacySetup,
+        scratch: &Scratch,
+        changes: &Changes,
+        btf: Arc<Btf>,
+    ) -> Result<(), CollectError>;
+
+    /// Lets go of a family.
+    fn detach(&mut self, tables: Tables);
+}
+
+impl Host for DropCollector {
+    fn attach(
+        &mut self,
+        setup: &LegacySetup,
+        scratch: &Scratch,
+        changes: &Changes,
+        _: Arc<Btf>,
+    ) -> Result<(), CollectError> {
+        self.attach_legacy(setup, scratch, changes)
+    }
+
+    fn detach(&mut self, tables: Tables) {
+        self.detach_legacy(tables);
+    }
+}
+
+impl Host for TraceCollector {
+    fn attach(
+        &mut self,
+        setup: &LegacySetup,
+        scratch: &Scratch,
+        changes: &Changes,
+        btf: Arc<Btf>,
+    ) -> Result<(), CollectError> {
+        // connections' types are those of a module
+        let module = if nfscope_ruleset::nf_tables_loaded() { "nf_tables" } else { "nf_conntrack" };
+        let btf = Btf::module(module, btf).map_err(|e| refuse(e.to_string()))?;
+        self.attach_legacy(setup, scratch, changes, &btf)
+    }
+
+    fn detach(&mut self, tables: Tables) {
+        self.detach_legacy(tables);
+    }
+}
+
+fn refuse(reason: String) -> CollectError {
+    CollectError::Backend { backend: "legacy", reason }
+}
+
+/// Where x_tables keeps what.
+pub fn layout(vmlinux: Arc<Btf>) -> Result<(LegacyLayout, Btf), CollectError> {
+    let btf = Btf::module("x_tables", vmlinux).map_err(|e| refuse(e.to_string()))?;
+    let layout = LegacyLayout::from_btf(&btf).map_err(|e| refuse(e.to_string()))?;
+    Ok((layout, btf))
+}
 
 /// What is known of one family.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -38,7 +100,7 @@ pub struct LegacyRules {
 impl LegacyRules {
     /// Attaches to families whose tables have come, lets go of those whose
     /// tables have gone. Sentences for the user: what does not work.
-    pub fn advance(&mut self, collector: &mut DropCollector, scratch: &Scratch) -> Vec<String> {
+    pub fn advance(&mut self, collector: &mut impl Host, scratch: &Scratch) -> Vec<String> {
         let mut notices = Vec::new();
         if self.changes.is_some() && !Path::new("/sys/module/x_tables").exists() {
             // the probes went with the module
@@ -49,7 +111,7 @@ impl LegacyRules {
             match (tables_loaded(tables), self.states[n]) {
                 (false, State::Absent) | (true, State::Attached | State::Failed(ATTEMPTS)) => {}
                 (false, _) => {
-                    collector.detach_legacy(tables);
+                    collector.detach(tables);
                     self.states[n] = State::Absent;
                 }
                 (true, before) => {
@@ -71,6 +133,27 @@ impl LegacyRules {
         notices
     }
 
+    /// Attaches to what is there; an error if that is nothing.
+    pub fn begin(
+        &mut self,
+        collector: &mut impl Host,
+        scratch: &Scratch,
+    ) -> Result<(), CollectError> {
+        let mut failed = None;
+        for (n, tables) in Tables::ALL.into_iter().enumerate() {
+            if tables_loaded(tables) {
+                match self.attach(tables, collector, scratch) {
+                    Ok(()) => self.states[n] = State::Attached,
+                    Err(e) => failed = Some(e),
+                }
+            }
+        }
+        match failed {
+            Some(e) if !self.attached() => Err(e),
+            _ => Ok(()),
+        }
+    }
+
     /// Whether rules of any family are told.
     pub fn attached(&self) -> bool {
         self.states.contains(&State::Attached)
@@ -90,13 +173,11 @@ impl LegacyRules {
     fn attach(
         &mut self,
         tables: Tables,
-        collector: &mut DropCollector,
+        collector: &mut impl Host,
         scratch: &Scratch,
     ) -> Result<(), CollectError> {
-        let refuse = |reason: String| CollectError::Backend { backend: "legacy", reason };
         let vmlinux = Arc::new(Btf::vmlinux().map_err(|e| refuse(e.to_string()))?);
-        let btf = Btf::module("x_tables", vmlinux).map_err(|e| refuse(e.to_string()))?;
-        let layout = LegacyLayout::from_btf(&btf).map_err(|e| refuse(e.to_string()))?;
+        let (layout, btf) = layout(Arc::clone(&vmlinux))?;
         let found = LegacyLocated::find(tables, Some(&btf)).map_err(|e| refuse(e.to_string()))?;
         let LegacyLocated { points, address } = found;
         let setup = LegacySetup { tables, points, address, layout };
@@ -104,6 +185,6 @@ impl LegacyRules {
             Some(changes) => changes,
             None => Changes::start()?,
         };
-        collector.attach_legacy(&setup, scratch, self.changes.insert(changes))
+        collector.attach(&setup, scratch, self.changes.insert(changes), vmlinux)
     }
 }

@@ -134,7 +134,7 @@ pub struct LegacyPart {
 }
 
 impl LegacyPart {
-    fn of(part: NftPart) -> Self {
+    pub(crate) fn of(part: NftPart) -> Self {
         Self {
             note: part.note,
             age_ns: part.age_ns,

@@ -17,16 +17,14 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 const volatile struct legacy_config legacy = {};
 
+#include "target.h"
+
 #define AT(point, what) value_at(ctx, legacy.point.what.kind, legacy.point.what.offset)
 
 /* include/uapi/linux/netfilter.h */
 #define NF_DROP 0
 #define NF_QUEUE 3
 #define NF_VERDICT_MASK 0xff
-
-/* include/uapi/linux/netfilter/x_tables.h */
-#define TARGET_POINTER 8 /* xt_entry_target.u.kernel.target */
-#define STANDARD_VERDICT 32 /* xt_standard_target.verdict: -(verdict) - 1, or a jump */
 
 static __always_inline void leave(u64 entry, u64 skb, u64 table, u64 param, u32 verdict)
 {
@@ -72,18 +70,6 @@ static __always_inline void leave(u64 entry, u64 skb, u64 table, u64 param, u32 
 	n->copied = 1;
 	n->check = note_check((u32)skb, n);
 	n->skb = skb;
-}
-
-/* The target of an entry. */
-static __always_inline u64 target_of(u64 entry)
-{
-	return entry + (load_u32(entry + legacy.target_offset) & 0xffff);
-}
-
-/* Whether the target is a function; else it is the standard one. */
-static __always_inline bool is_function(u64 target)
-{
-	return load_u64(load_u64(target + TARGET_POINTER) + legacy.target_function) != 0;
 }
 
 /* All matches of a rule have said yes. */

@@ -33,7 +33,7 @@ struct legacy_config {
 	u32 state_hook;
 	u32 state_in;
 	u32 state_out;
-	u32 unused;
+	u32 packet_argument; /* of the table function: 0 (until 5.16) or 1 */
 };
 
 #define LEGACY_TABLE_NAME 32 /* XT_TABLE_MAXNAMELEN */

@@ -8,7 +8,8 @@ mod self_test;
 pub use changes::{ChangeCount, Changes};
 pub(crate) use probes::LegacyProbes;
 pub use probes::LegacySetup;
-pub(crate) use self_test::SelfTest;
+pub(crate) use probes::family;
+pub(crate) use self_test::{LOCAL_OUT, SelfTest};
 
 use nfscope_kernel::locate::ipt::Tables;
 

@@ -32,7 +32,7 @@ pub struct LegacySetup {
 
 impl LegacySetup {
     /// `struct legacy_config`.
-    fn config(&self) -> Vec<u8> {
+    pub(crate) fn config(&self) -> Vec<u8> {
         let l = &self.layout;
         let values = |p: &TablePoint| [p.entry, p.skb, p.table, p.param].map(ValueAt::from);
         let points = &self.points;
@@ -53,14 +53,14 @@ impl LegacySetup {
             l.state_hook,
             l.state_in,
             l.state_out,
-            0,
+            points.packet_argument,
         ]);
         words.flat_map(u32::to_ne_bytes).collect()
     }
 }
 
 /// The family as events name it.
-pub(super) fn family(tables: Tables) -> Family {
+pub(crate) fn family(tables: Tables) -> Family {
     match tables {
         Tables::Ipv4 => Family::Ip,
         Tables::Ipv6 => Family::Ip6,

@@ -20,7 +20,7 @@ use crate::nft::Scratch;
 /// Tables that have a chain OUTPUT, with what their modules' names end in.
 const TABLES: [&str; 5] = ["filter", "mangle", "raw", "security", "nat"];
 /// `NF_INET_LOCAL_OUT`
-const LOCAL_OUT: u8 = 3;
+pub(crate) const LOCAL_OUT: u8 = 3;
 /// The packets' ports, and the tables that they meet.
 const PACKETS: [(u16, Shape, Note); 4] = [
     (40011, Shape::Rule, Note::LegacyRule),
@@ -55,6 +55,13 @@ impl SelfTest {
         let placed = scratch.run(move || in_scratch(tables, table))?;
         let placed = placed.map_err(|e| refuse(format!("the self-test's table: {e}")))?;
         Ok(Self { tables, table, placed })
+    }
+
+    /// Which table the packets met; of each its port, what the table did with
+    /// such packets, and where.
+    pub(crate) fn met(&self) -> (&'static str, impl Iterator<Item = (u16, Shape, &Placed)>) {
+        let ports = PACKETS.into_iter().zip(&self.placed);
+        (self.table, ports.map(|((port, shape, _), placed)| (port, shape, placed)))
     }
 
     /// How many packets were sent.
@@ -100,7 +107,7 @@ impl SelfTest {
     }
 
     /// UDP destination port of a frame without options.
-    fn port(&self, frame: &[u8]) -> Option<u16> {
+    pub(crate) fn port(&self, frame: &[u8]) -> Option<u16> {
         let ip = frame.get(14..)?;
         let (first, protocol, ports) = match self.tables {
             Tables::Ipv4 => (0x45, ip.get(9)?, 20),

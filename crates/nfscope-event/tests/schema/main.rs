@@ -104,6 +104,7 @@ fn events_read_back() {
             Event::Drop(drop) => drop.packet.bytes.clear(),
             Event::Trace(trace) => match &mut trace.step {
                 Step::Enter(enter) => enter.packet.bytes.clear(),
+                Step::EnterTable(enter) => enter.packet.bytes.clear(),
                 Step::Function(passed) => {
                     passed.packet.iter_mut().for_each(|packet| packet.bytes.clear());
                 }

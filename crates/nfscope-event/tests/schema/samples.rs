@@ -2,11 +2,11 @@
 
 use nfscope_event::{
     Arp, Backend, Called, Cause, ChainEnd, ChainRef, Cloned, Conntrack, Delivered, Device, Drop,
-    Dropped, Ended, Enter, Evaluation, Event, ExpressionOutcome, ExpressionResult, Family, Freed,
-    Icmp, Ip, KernelDrop, Link, LossPlace, Lost, Mapped, Missing, Netns, NftPolicy, NftRule,
-    NftVerdict, NoMatch, Notice, Packet, Passed, Ports, Process, RuleText, Sent, Socket, Step, Tcp,
-    Trace, TracePolicy, TraceRule, Transport, Tuple, Verdict, Vlan, Why, XtPlace, XtPolicy, XtRule,
-    XtVerdict,
+    Dropped, Ended, Enter, EnterTable, Evaluation, Event, ExpressionOutcome, ExpressionResult,
+    Family, Freed, Icmp, Ip, KernelDrop, Link, LossPlace, Lost, Mapped, Missing, Netns, NftPolicy,
+    NftRule, NftVerdict, NoMatch, Notice, Packet, Passed, Ports, Process, RuleText, Sent, Socket,
+    Step, TableEnd, TablePolicy, TableRule, Tcp, Trace, TracePolicy, TraceRule, Transport, Tuple,
+    Verdict, Vlan, Why, XtPlace, XtPolicy, XtRule, XtVerdict,
 };
 
 fn text(text: &str) -> Option<String> {
@@ -52,6 +52,29 @@ fn bare_rule(family: Family) -> Cause {
         element: None,
         sent: None,
     })
+}
+
+fn table_place() -> XtPlace {
+    let (chain, hook) = (text("web"), text("input"));
+    XtPlace { family: Family::Ip6, table: "filter".into(), chain, hook }
+}
+
+fn table_rule(verdict: Verdict) -> TableRule {
+    TableRule {
+        traversal: 1,
+        depth: 2,
+        place: table_place(),
+        number: Some(3),
+        verdict,
+        target: text("REJECT"),
+        queue: Some(u16::MAX),
+        rule: text("-A web -j REJECT"),
+        outline: true,
+        text_unknown: text("gone"),
+        comment: text("no\u{1b}"),
+        sent: text("tcp reset"),
+        elapsed_ns: Some(u64::MAX),
+    }
 }
 
 fn legacy_causes() -> Vec<Cause> {
@@ -300,7 +323,42 @@ fn steps() -> Vec<Step> {
             elapsed_ns: None,
             evaluation,
         })),
-        Step::Mapped(Box::new(Mapped { traversal: 1, source, destination, conntrack })),
+        Step::Mapped(Box::new(Mapped {
+            traversal: 1,
+            source,
+            destination,
+            conntrack: conntrack.clone(),
+        })),
+        Step::EnterTable(Box::new(EnterTable {
+            traversal: 1,
+            place: table_place(),
+            conntrack: Some(conntrack),
+            in_device: Some(device()),
+            out_device: Some(device()),
+            packet: full_packet(None),
+            hash: Some(u32::MAX),
+            process: process(),
+        })),
+        Step::TableRule(Box::new(table_rule(Verdict::Drop))),
+        Step::TableRule(Box::new(TableRule {
+            number: None,
+            target: None,
+            queue: None,
+            rule: None,
+            outline: false,
+            text_unknown: None,
+            comment: None,
+            sent: None,
+            elapsed_ns: None,
+            ..table_rule(Verdict::Goto)
+        })),
+        Step::TableEnd(Box::new(TableEnd { traversal: 1, depth: 2, place: table_place() })),
+        Step::TablePolicy(Box::new(TablePolicy {
+            traversal: 1,
+            place: table_place(),
+            verdict: Verdict::Accept,
+            elapsed_ns: Some(1),
+        })),
         Step::Function(Box::new(Called {
             function: "ip_rcv".into(),
             module: text("bridge"),

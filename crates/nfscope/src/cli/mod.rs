@@ -9,7 +9,7 @@ mod values;
 pub use demo::DemoArguments;
 pub use doctor::DoctorArguments;
 pub use drops::{BackendChoice, CauseChoice, ColorWhen, DropsArguments, HookChoice};
-pub use trace::{TraceArguments, TraceBackendChoice};
+pub use trace::{TraceArguments, TraceBackendChoice, TraceFormat};
 
 use clap::{Parser, Subcommand};
 

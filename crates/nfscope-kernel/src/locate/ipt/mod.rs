@@ -132,6 +132,9 @@ pub struct TablePoints {
     pub verdict: TablePoint,
     /// Holds its verdict there.
     pub verdict_register: Reg,
+    /// Which argument of the function is the packet: 0 where it is followed by the hook's state and the
+    /// table, 1 where it stands between them.
+    pub packet_argument: u32,
 }
 
 impl fmt::Display for TablePoint {
@@ -143,7 +146,7 @@ impl fmt::Display for TablePoint {
 
 impl fmt::Display for TablePoints {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { matched, verdict, verdict_register } = self;
+        let Self { matched, verdict, verdict_register, .. } = self;
         writeln!(f, "matched {matched}")?;
         write!(f, "verdict {verdict} verdict={}", verdict_register.name())
     }
@@ -165,7 +168,7 @@ pub fn locate(text: &FunctionText, tables: Tables) -> Result<TablePoints, Refusa
     // first too, since then it is the second ("netfilter: iptables: allow use of ipt_do_table as hookfn")
     let through_pointer = |at: &usize| code.call(*at) == Some(None) && values.before(*at).is_some();
     let calls: Vec<usize> = (0..code.ins.len()).filter(through_pointer).collect();
-    let packet = [0, 1].into_iter().find(|n| {
+    let packet = [0usize, 1].into_iter().find(|n| {
         calls
             .iter()
             .any(|call| values.arg(*call, 0) == argument(*n) && argument(*n) != Val::Unknown)
@@ -219,6 +222,7 @@ pub fn locate(text: &FunctionText, tables: Tables) -> Result<TablePoints, Refusa
         matched: point(candidate.at)?,
         verdict: point(back)?,
         verdict_register: result,
+        packet_argument: u32::from(packet != 0),
     })
 }
 

@@ -13,8 +13,10 @@ mod evaluation;
 mod lines;
 mod socket;
 mod summary;
+mod tables;
 #[cfg(test)]
 mod tests;
+mod verbose;
 
 pub use summary::TraceSummary;
 
@@ -142,6 +144,7 @@ impl<W: Write> TraceTree<W> {
         }
         let packet = match &first.step {
             Step::Enter(enter) => Some(&enter.packet),
+            Step::EnterTable(enter) => Some(&enter.packet),
             Step::Function(passed) => passed.packet.as_ref(),
             _ => None,
         };
