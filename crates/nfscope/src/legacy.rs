@@ -1,4 +1,4 @@
-//! Rules of x_tables (iptables-legacy): attached when a table's module is there,
+//! Rules of x_tables (iptables-legacy and its like): attached when a table's module is there,
 //! let go when it is gone.
 
 use std::path::Path;
@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use nfscope_collect::CollectError;
 use nfscope_collect::drop::DropCollector;
-use nfscope_collect::legacy::{ChangeCount, Changes, LegacySetup, tables_loaded};
+use nfscope_collect::legacy::{
+    Arguments, ChangeCount, Changes, EdgesSetup, LegacySetup, tables_loaded,
+};
 use nfscope_collect::nft::Scratch;
 use nfscope_kernel::btf::Btf;
 use nfscope_kernel::layout::LegacyLayout;
@@ -25,14 +27,24 @@ enum State {
     Failed(u32),
     /// Its rules are told.
     Attached,
+    /// Its tables are told, its rules are not.
+    TablesAlone,
 }
 
-/// The probes of both families.
+/// How much a family's probes tell.
+enum Detail {
+    /// Rules and policies.
+    Rules,
+    /// Tables and hooks alone, and why.
+    Tables(String),
+}
+
+/// The probes of all families.
 #[derive(Default)]
 pub struct LegacyRules {
     changes: Option<Changes>,
     followed: bool,
-    states: [State; 2],
+    states: [State; Tables::ALL.len()],
 }
 
 impl LegacyRules {
@@ -47,7 +59,8 @@ impl LegacyRules {
         }
         for (n, tables) in Tables::ALL.into_iter().enumerate() {
             match (tables_loaded(tables), self.states[n]) {
-                (false, State::Absent) | (true, State::Attached | State::Failed(ATTEMPTS)) => {}
+                (false, State::Absent)
+                | (true, State::Attached | State::TablesAlone | State::Failed(ATTEMPTS)) => {}
                 (false, _) => {
                     collector.detach_legacy(tables);
                     self.states[n] = State::Absent;
@@ -55,16 +68,23 @@ impl LegacyRules {
                 (true, before) => {
                     let failures = if let State::Failed(count) = before { count } else { 0 };
                     let attached = self.attach(tables, collector, scratch);
-                    self.states[n] = match &attached {
-                        Ok(()) => State::Attached,
-                        Err(_) => State::Failed(failures + 1),
+                    let module = tables.module();
+                    self.states[n] = match attached {
+                        Ok(Detail::Rules) => State::Attached,
+                        Ok(Detail::Tables(why)) => {
+                            notices.push(format!(
+                                "of {module} (legacy) tables and hooks are named, rules are not: {why}"
+                            ));
+                            State::TablesAlone
+                        }
+                        Err(e) => {
+                            if failures + 1 == ATTEMPTS {
+                                notices
+                                    .push(format!("rules of {module} (legacy) are not named: {e}"));
+                            }
+                            State::Failed(failures + 1)
+                        }
                     };
-                    if let Err(e) = attached
-                        && failures + 1 == ATTEMPTS
-                    {
-                        let module = tables.module();
-                        notices.push(format!("rules of {module} (legacy) are not named: {e}"));
-                    }
                 }
             }
         }
@@ -78,7 +98,7 @@ impl LegacyRules {
 
     /// Another collector goes on: nothing is attached to it yet.
     pub fn begin_anew(&mut self) {
-        self.states = [State::Absent; 2];
+        self.states = [State::Absent; Tables::ALL.len()];
     }
 
     /// How many tables were replaced: once, when that begins to be counted.
@@ -92,18 +112,35 @@ impl LegacyRules {
         tables: Tables,
         collector: &mut DropCollector,
         scratch: &Scratch,
-    ) -> Result<(), CollectError> {
+    ) -> Result<Detail, CollectError> {
         let refuse = |reason: String| CollectError::Backend { backend: "legacy", reason };
         let vmlinux = Arc::new(Btf::vmlinux().map_err(|e| refuse(e.to_string()))?);
-        let btf = Btf::module("x_tables", vmlinux).map_err(|e| refuse(e.to_string()))?;
+        let btf =
+            Btf::module("x_tables", Arc::clone(&vmlinux)).map_err(|e| refuse(e.to_string()))?;
         let layout = LegacyLayout::from_btf(&btf).map_err(|e| refuse(e.to_string()))?;
-        let found = LegacyLocated::find(tables, Some(&btf)).map_err(|e| refuse(e.to_string()))?;
-        let LegacyLocated { points, address } = found;
-        let setup = LegacySetup { tables, points, address, layout };
+        let found = LegacyLocated::find(tables, Some(&btf));
         let changes = match self.changes.take() {
             Some(changes) => changes,
             None => Changes::start()?,
         };
-        collector.attach_legacy(&setup, scratch, self.changes.insert(changes))
+        let changes = self.changes.insert(changes);
+        let why = match found {
+            Ok(LegacyLocated { points, address }) => {
+                let setup = LegacySetup { tables, points, address, layout };
+                collector.attach_legacy(&setup, scratch, changes)?;
+                return Ok(Detail::Rules);
+            }
+            Err(why) => why.to_string(),
+        };
+        let types = Btf::module(tables.module(), vmlinux).map_err(|e| refuse(e.to_string()))?;
+        let mut failure = refuse(why.clone());
+        for arguments in Arguments::of(tables, &types) {
+            let setup = EdgesSetup { tables, arguments, layout: layout.clone() };
+            match collector.attach_legacy_edges(&setup, scratch, changes) {
+                Ok(()) => return Ok(Detail::Tables(why)),
+                Err(e) => failure = e,
+            }
+        }
+        Err(failure)
     }
 }
