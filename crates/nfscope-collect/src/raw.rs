@@ -1,13 +1,16 @@
 //! System calls that no library wraps: kprobes at an offset inside a function, a
-//! device brought up.
+//! device brought up, a frame sent.
 
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::ptr::NonNull;
 
 use libbpf_rs::{AsRawLibbpf, Link, ProgramMut};
 
 use crate::CollectError;
+
+/// `LOOPBACK_IFINDEX` (`include/net/flow.h`): the same in all namespaces.
+const LOOPBACK_INDEX: i32 = 1;
 
 /// Attaches a kprobe program at `function+offset` (bytes). The probe is a perf
 /// event of this process: it is gone when the process is, however it ends.
@@ -100,6 +103,35 @@ pub fn loopback_up() -> std::io::Result<()> {
     // SAFETY: SIOCSIFFLAGS reads one ifreq, which outlives the call.
     let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS as _, &request) };
     if result == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+}
+
+/// Sends a whole Ethernet frame to the loopback device of the calling thread's
+/// network namespace, where it arrives.
+pub fn send_to_loopback(frame: &[u8]) -> std::io::Result<()> {
+    // protocol 0: the socket itself gets nothing
+    // SAFETY: no pointers are passed.
+    let socket = unsafe { libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0) };
+    if socket < 0 {
+        return Err(std::io::Error::last_os_error());
+    }
+    // SAFETY: the descriptor was just opened and nobody else owns it.
+    let socket = unsafe { OwnedFd::from_raw_fd(socket) };
+    // SAFETY: an all-zero sockaddr_ll is a valid value of this plain C struct.
+    let mut to: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
+    to.sll_family = libc::AF_PACKET as u16;
+    to.sll_ifindex = LOOPBACK_INDEX;
+    // SAFETY: the kernel reads the frame and one address, of the sizes given.
+    let sent = unsafe {
+        libc::sendto(
+            socket.as_raw_fd(),
+            frame.as_ptr().cast(),
+            frame.len(),
+            0,
+            (&raw const to).cast(),
+            size_of::<libc::sockaddr_ll>() as libc::socklen_t,
+        )
+    };
+    if sent < 0 { Err(std::io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// How often the kernel did not run a program because it was already running

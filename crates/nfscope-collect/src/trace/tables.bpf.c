@@ -22,6 +22,10 @@ const volatile struct legacy_config legacy = {};
 #include "../legacy/target.h"
 
 #define AT(point, what) value_at(ctx, legacy.point.what.kind, legacy.point.what.offset)
+/* The table's struct xt_table_info there. */
+#define INFO(point)                                                     \
+	(legacy.point.is_info ? AT(point, table) :                      \
+				load_u64(AT(point, table) + legacy.table_private))
 
 /* include/uapi/linux/netfilter/x_tables.h */
 #define XT_CONTINUE 0xffffffffU
@@ -75,9 +79,9 @@ static __always_inline void enter(struct sk_buff *skb, u64 at, u64 table, struct
 
 static __always_inline void entered(u64 first, u64 second, u64 third)
 {
-	u64 skb = legacy.packet_argument ? second : first;
-	u64 state = legacy.packet_argument ? third : second;
-	u64 table = legacy.packet_argument ? first : third;
+	u64 arg[4] = { first, second, third };
+	u64 skb = arg[legacy.skb_arg & 3], state = arg[legacy.state_arg & 3];
+	u64 table = arg[legacy.table_arg & 3];
 	struct cpu_scratch *c;
 	u64 level;
 
@@ -124,11 +128,10 @@ static __always_inline struct tracked *deciding_table(u64 skb, u64 param)
 	return 0;
 }
 
-static __always_inline void tell_rule(u64 skb, struct tracked *t, u64 entry, u64 table, u32 kind,
+static __always_inline void tell_rule(u64 skb, struct tracked *t, u64 entry, u64 info, u32 kind,
 				      s32 code)
 {
 	u64 state = t->pkt & ~TABLE_TRAVERSAL;
-	u64 info = load_u64(table + legacy.table_private);
 	u32 hook = load_u32(state + legacy.state_hook) & 7;
 	u64 at = entry - (info + legacy.info_entries);
 	struct table_rule *r = reserve(sizeof(*r), t);
@@ -147,9 +150,9 @@ static __always_inline void tell_rule(u64 skb, struct tracked *t, u64 entry, u64
 }
 
 /* What a standard target says; `verdict`: as it stands in the entry. */
-static __always_inline u32 standard(u64 entry, u64 table, s32 verdict)
+static __always_inline u32 standard(u64 entry, u64 info, s32 verdict)
 {
-	u64 entries = load_u64(table + legacy.table_private) + legacy.info_entries;
+	u64 entries = info + legacy.info_entries;
 	u32 next = load_u32(entry + legacy.target_offset + NEXT_OFFSET) & 0xffff;
 	bool four = legacy.family == NFPROTO_IPV4;
 	u32 flags = load_u32(entry + (four ? IPV4_FLAGS : IPV6_FLAGS));
@@ -168,7 +171,7 @@ static __always_inline u32 standard(u64 entry, u64 table, s32 verdict)
 SEC("kprobe")
 int table_match(struct pt_regs *ctx)
 {
-	u64 skb, entry, table, target;
+	u64 skb, entry, info, target;
 	struct tracked *t;
 	s32 verdict;
 	u32 kind;
@@ -180,7 +183,7 @@ int table_match(struct pt_regs *ctx)
 	if (!t)
 		return 0;
 	entry = AT(matched, entry);
-	table = AT(matched, table);
+	info = INFO(matched);
 	target = target_of(entry);
 	if (is_function(target)) {
 		/* what it says is seen when it comes back */
@@ -188,8 +191,8 @@ int table_match(struct pt_regs *ctx)
 		return 0;
 	}
 	verdict = load_u32(target + STANDARD_VERDICT);
-	kind = standard(entry, table, verdict);
-	tell_rule(skb, t, entry, table, kind, kind == TABLE_VERDICT ? -verdict - 1 : 0);
+	kind = standard(entry, info, verdict);
+	tell_rule(skb, t, entry, info, kind, kind == TABLE_VERDICT ? -verdict - 1 : 0);
 	if (kind == TABLE_VERDICT)
 		leave(skb, t);
 	return 0;
@@ -199,7 +202,7 @@ int table_match(struct pt_regs *ctx)
 SEC("kprobe")
 int table_target(struct pt_regs *ctx)
 {
-	u64 skb, entry, table;
+	u64 skb, entry, info;
 	struct tracked *t;
 	u32 verdict;
 
@@ -210,14 +213,14 @@ int table_target(struct pt_regs *ctx)
 	if (!t)
 		return 0;
 	entry = AT(verdict, entry);
-	table = AT(verdict, table);
+	info = INFO(verdict);
 	verdict = value_at(ctx, legacy.result.kind, legacy.result.offset);
 	t->target = 0;
 	if (verdict == XT_CONTINUE) {
-		tell_rule(skb, t, entry, table, TABLE_CONTINUE, 0);
+		tell_rule(skb, t, entry, info, TABLE_CONTINUE, 0);
 		return 0;
 	}
-	tell_rule(skb, t, entry, table, TABLE_VERDICT, verdict);
+	tell_rule(skb, t, entry, info, TABLE_VERDICT, verdict);
 	/* dropped and stolen packets may be gone, with their connection */
 	if ((verdict & 0xff) == NF_ACCEPT)
 		mapping(skb, t);

@@ -23,8 +23,10 @@ pub(super) fn cause(part: &LegacyPart) -> Option<Cause> {
     }
     let verdict = match part.note {
         Note::LegacyQueue => XtVerdict::Queue,
+        _ if part.is_table_alone() => XtVerdict::Drop,
         _ => XtVerdict::Unknown,
     };
+    let alone = "which of the table's rules or policies it was cannot be seen on this machine";
     Some(Cause::XtRule(XtRule {
         place,
         number: None,
@@ -32,7 +34,7 @@ pub(super) fn cause(part: &LegacyPart) -> Option<Cause> {
         target: None,
         rule: None,
         outline: false,
-        text_unknown: None,
+        text_unknown: part.is_table_alone().then(|| alone.into()),
         comment: None,
         sent: None,
     }))
@@ -47,6 +49,9 @@ pub(super) fn complete(
     netns: u32,
     last: bool,
 ) -> Answer {
+    if part.is_table_alone() {
+        return Answer::Ready;
+    }
     match find(cache, part, netns, last) {
         Ok(found) => fill(rule, found),
         Err(None) => return Answer::Pending,
@@ -65,6 +70,7 @@ pub(super) fn find(
 ) -> Result<Found, Option<&'static str>> {
     let family = match Family::from_nfproto(part.family) {
         Some(Family::Ip6) => xtables::Family::Ipv6,
+        Some(Family::Arp) => xtables::Family::Arp,
         _ => xtables::Family::Ipv4,
     };
     let subject = Subject { netns, family, table: part.table.clone() };
