@@ -25,8 +25,19 @@ links router <<'LINKS'
 addr add fd00::1/64 dev left nodad
 addr add fd00:1::1/64 dev right nodad
 LINKS
-listen server tcp '[::]:10001'
-listen router tcp '[::]:10002'
+# Nothing is sent but the packets of the test: each neighbour is known, and a TCP
+# connection, with nobody listening, is over at once.
+mac() { ip -n "$1" -br link show "$2" | awk '{ print $3 }'; }
+neighbour() { # NAME DEVICE MAC ADDRESS…
+    local address
+    for address in "${@:4}"; do
+        ip -n "$1" neigh replace "$address" dev "$2" lladdr "$3" nud permanent
+    done
+}
+neighbour client eth0 "$(mac router left)" 10.0.0.254 fd00::1
+neighbour router left "$(mac client eth0)" 10.0.0.1 fd00::2
+neighbour router right "$(mac server eth0)" 10.0.1.2 fd00:1::2
+neighbour server eth0 "$(mac router right)" 10.0.1.254 fd00:1::1
 
 # rules_with ARGUMENTS…: the tables, all of a family at once
 rules_with() {
@@ -56,9 +67,8 @@ compare() {
     nfscope-guest legacy compare "$EVENTS" --netns router --counters "$W/counters" "$@"
 }
 
-# the tables' modules, and the neighbours, are there before anything is compared
+# the tables' modules are there before anything is compared
 rules_with
-traffic 8
 sysctl -qw net.netfilter.nf_log_all_netns=1
 cat /dev/kmsg >"$W/kmsg" &
 reader=$!

@@ -105,7 +105,7 @@ rules server <<'RULES'
 table ip nft {
     chain early {
         type filter hook input priority filter - 1; policy accept;
-        udp dport 10003 counter accept
+        udp dport 10003 accept
     }
 }
 RULES
@@ -115,7 +115,7 @@ nfscope_stop
 sed -e 's/^  *//; s/ ([0-9.]* [mu]s)$//' "$EVENTS" >"$W/tree"
 sed -n '/^input  ip nft/,$p' "$W/tree" | sed 's/  *netns .*//' >"$W/way"
 expect_equal "the way beside nftables" "$(cat "$W/way")" "input  ip nft early, priority -1  eth0 in
-rule 2: udp dport 10003 counter packets 0 bytes 0 accept -> accept
+rule 2: udp dport 10003 accept -> accept
 input  ip filter INPUT (legacy)  eth0 in
 rule 2: -A INPUT -p udp -m udp --dport 10001:10003 -j one -> jump one
 rule 3: -A one -p udp -m udp --dport 10003 -j RETURN -> return

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
-use super::told::{Chain, Kind, Matched};
+use super::told::{Chain, Identity, Kind, Matched};
 use super::{counters, kernel, told};
 
 /// Compare what `nfscope trace --json` told with the kernel's log of TRACE, entry by
@@ -49,10 +49,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if told.len() < arguments.least {
         bail!("only {} entries were told", told.len());
     }
-    by_counters(&told, &counters)?;
     if let Some(file) = &arguments.kernel {
         in_order(&told, &kernel::read(file)?)?;
     }
+    by_counters(&told, &counters)?;
     let rules: usize = counters.values().map(|c| c.rules.len()).sum();
     let hit = counters.values().flat_map(|c| &c.rules).filter(|n| **n > 0).count();
     println!("{} entries matched, {hit} of {rules} rules", told.len());
@@ -94,15 +94,33 @@ fn marks(matched: &Matched) -> bool {
         && ["PREROUTING", "OUTPUT"].contains(&matched.chain.name.as_str())
 }
 
+/// Entries by packet, in their order. A target that sends a packet itself (REJECT)
+/// is logged ahead of that one's entries, and told behind them.
+fn by_packet(all: &[Matched]) -> BTreeMap<&Identity, Vec<&Matched>> {
+    let mut packets: BTreeMap<&Identity, Vec<&Matched>> = BTreeMap::new();
+    for matched in all.iter().filter(|m| !marks(m)) {
+        packets.entry(&matched.packet).or_default().push(matched);
+    }
+    packets
+}
+
 fn in_order(told: &[Matched], logged: &[Matched]) -> Result<()> {
-    let told: Vec<&Matched> = told.iter().filter(|m| !marks(m)).collect();
-    let logged: Vec<&Matched> = logged.iter().filter(|m| !marks(m)).collect();
+    let (told, mut logged) = (by_packet(told), by_packet(logged));
+    for (packet, told) in told {
+        same_entries(&told, &logged.remove(packet).unwrap_or_default())?;
+    }
+    match logged.first_key_value() {
+        None => Ok(()),
+        Some((packet, entries)) => bail!("{packet:?} was logged and not told: {entries:?}"),
+    }
+}
+
+fn same_entries(told: &[&Matched], logged: &[&Matched]) -> Result<()> {
     // of a rule without conditions the log says that it is a policy or an end
     let same = |a: &Matched, b: &Matched| {
-        (a.kind == b.kind || a.kind == Kind::Rule)
-            && (&a.chain, a.number, &a.packet) == (&b.chain, b.number, &b.packet)
+        (a.kind == b.kind || a.kind == Kind::Rule) && (&a.chain, a.number) == (&b.chain, b.number)
     };
-    let first = told.iter().zip(&logged).position(|(a, b)| !same(a, b));
+    let first = told.iter().zip(logged).position(|(a, b)| !same(a, b));
     let at = match first {
         None if told.len() == logged.len() => return Ok(()),
         None => told.len().min(logged.len()),
@@ -113,10 +131,40 @@ fn in_order(told: &[Matched], logged: &[Matched]) -> Result<()> {
         lines.map(|m| format!("  {m}\n")).collect::<String>()
     };
     bail!(
-        "entry {at} differs ({} told, {} logged); told:\n{}logged:\n{}",
+        "entry {at} of a packet differs ({} told, {} logged); told:\n{}logged:\n{}",
         told.len(),
         logged.len(),
-        around(&told),
-        around(&logged)
+        around(told),
+        around(logged)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matched(port: u16, number: u32, kind: Kind) -> Matched {
+        let chain = Chain { ipv6: false, table: "filter".into(), name: "INPUT".into() };
+        let address = [10, 0, 0, 1].into();
+        let packet = Identity { source: address, destination: address, ports: Some((1, port)) };
+        Matched { chain, number, kind, packet }
+    }
+
+    #[test]
+    fn packets_may_interleave_but_entries_of_one_may_not() {
+        let told = [(5, 1), (5, 2), (6, 1)].map(|(port, n)| matched(port, n, Kind::Rule));
+        let other = [told[0].clone(), told[2].clone(), told[1].clone()];
+        assert!(in_order(&told, &other).is_ok());
+        let swapped = [told[1].clone(), told[0].clone(), told[2].clone()];
+        assert!(in_order(&told, &swapped).is_err());
+        assert!(in_order(&told, &told[..2]).is_err());
+        assert!(in_order(&told[..2], &told).is_err());
+    }
+
+    #[test]
+    fn a_policy_is_not_told_of_what_is_logged_as_a_rule() {
+        let (rule, policy) = (matched(5, 1, Kind::Rule), matched(5, 1, Kind::Policy));
+        assert!(in_order(std::slice::from_ref(&rule), std::slice::from_ref(&policy)).is_ok());
+        assert!(in_order(&[policy], &[rule]).is_err());
+    }
 }

@@ -26,7 +26,7 @@ pub enum Kind {
 }
 
 /// How a packet is recognised.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Identity {
     pub source: IpAddr,
     pub destination: IpAddr,
