@@ -118,6 +118,11 @@ impl ModuleFile {
         (start != 0).then(|| start.checked_add(symbol.value)).flatten()
     }
 
+    /// Its bytes, decompressed.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
     /// The file as ELF.
     pub fn elf(&self) -> Result<Elf<'_>, ModuleError> {
         Elf::parse(&self.bytes)

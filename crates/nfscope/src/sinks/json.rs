@@ -21,10 +21,18 @@ impl<W: Write> Json<W> {
     }
 }
 
+/// Writes one object as one line that is harmless on a terminal.
+///
+/// # Errors
+/// What the writer says.
+pub fn json_line<W: Write>(mut writer: W, value: &impl Serialize) -> io::Result<()> {
+    value.serialize(&mut Serializer::with_formatter(&mut writer, Harmless))?;
+    writer.write_all(b"\n")
+}
+
 impl<W: Write> Sink for Json<W> {
     fn event(&mut self, event: &Event) -> io::Result<()> {
-        event.serialize(&mut Serializer::with_formatter(&mut self.writer, Harmless))?;
-        self.writer.write_all(b"\n")
+        json_line(&mut self.writer, event)
     }
 
     fn flush(&mut self) -> io::Result<()> {

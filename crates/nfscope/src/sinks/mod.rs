@@ -17,7 +17,7 @@ pub use clock::Clock;
 pub use color::ColorChoice;
 pub use escape::{escape, escape_bytes};
 pub use iptables_trace::IptablesTrace;
-pub use json::Json;
+pub use json::{Json, json_line};
 pub use summary::Summary;
 pub use text::{Text, TextOptions};
 pub use trace::{TraceSummary, TraceTree, TreeOptions};

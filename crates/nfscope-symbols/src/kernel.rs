@@ -1,0 +1,344 @@
+//! A kernel: the running one, or another one by its files alone.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use nfscope_kernel::modules::ModuleFile;
+
+use crate::kallsyms::{Kallsyms, Live};
+use crate::{Answer, DebugFiles, Distribution, Image, Lookup, Store, Symbol, SymbolOffset, Target};
+use crate::{image, package_hint};
+
+/// Where distributions keep modules.
+const ROOTS: [&str; 2] = ["/lib/modules", "/usr/lib/modules"];
+/// Symbols whose addresses in the file and in memory tell how far the kernel was moved (KASLR).
+const LANDMARKS: [&str; 2] = ["_stext", "_text"];
+
+/// A kernel's code.
+#[derive(Debug)]
+pub struct Kernel<'a> {
+    store: &'a Store,
+    files: DebugFiles,
+    release: String,
+    /// The running kernel's symbols; none for another kernel, or where they are hidden.
+    table: Option<Kallsyms>,
+    /// Why there is no table.
+    hidden: Option<String>,
+    images: HashMap<Option<String>, Part<'a>>,
+}
+
+/// A symbol of the running kernel and its module.
+type Found = (Live, Option<String>);
+
+/// The kernel itself or one module.
+#[derive(Debug, Default)]
+struct Part<'a> {
+    image: Option<Image<'a>>,
+    /// Why there are no lines.
+    notes: Vec<String>,
+    /// What is added to the file's addresses in memory; of the kernel itself alone.
+    moved: Option<u64>,
+    /// Where the kernel put the module's sections.
+    sections: Vec<(String, u64)>,
+}
+
+impl<'a> Kernel<'a> {
+    /// The running kernel.
+    pub fn running(store: &'a Store, files: DebugFiles) -> std::io::Result<Self> {
+        let release = std::fs::read_to_string("/proc/sys/kernel/osrelease")?.trim().to_owned();
+        let mut kernel = Self::of_release(store, files, &release);
+        match Kallsyms::read() {
+            Ok(table) => kernel.table = Some(table),
+            Err(e) => kernel.hidden = Some(e.to_string()),
+        }
+        Ok(kernel)
+    }
+
+    /// A kernel by its release, from files alone.
+    pub fn of_release(store: &'a Store, files: DebugFiles, release: &str) -> Self {
+        let (release, images) = (release.to_owned(), HashMap::new());
+        Self { store, files, release, table: None, hidden: None, images }
+    }
+
+    /// Its release.
+    pub fn release(&self) -> &str {
+        &self.release
+    }
+
+    /// Whether an address is in its code.
+    pub fn has_code_at(&self, address: u64) -> bool {
+        self.table.as_ref().is_some_and(|table| table.at(address).is_some())
+    }
+
+    /// Answers; several where a name has several functions. The error says why it cannot.
+    pub fn resolve(&mut self, target: &Target, lookup: Lookup) -> Result<Vec<Answer>, String> {
+        if let Target::Symbol { module, name, offset, size } = target
+            && let Some(found) = self.live(module.as_deref(), name, *offset, *size)?
+        {
+            return Ok(found
+                .into_iter()
+                .map(|(live, module)| self.at(&live, module, *offset, lookup))
+                .collect());
+        }
+        match (target, &self.table) {
+            (Target::Address(address), Some(table)) => {
+                let Some(live) = table.at(*address).cloned() else {
+                    return Err(format!("no function of the running kernel is at {address:#x}"));
+                };
+                let module = table.module(&live).map(str::to_owned);
+                let offset = address - live.address;
+                Ok(vec![self.at(&live, module, offset, lookup)])
+            }
+            _ => self.by_file(target, lookup),
+        }
+    }
+
+    /// The running kernel's symbols of a name with their modules; `None` where only files can tell.
+    fn live(
+        &self,
+        module: Option<&str>,
+        name: &str,
+        offset: u64,
+        size: Option<u64>,
+    ) -> Result<Option<Vec<Found>>, String> {
+        let Some(table) = &self.table else { return Ok(None) };
+        let found = table.named(name, module);
+        let Some(first) = found.first() else {
+            return match module {
+                // not loaded: its file still tells
+                Some(_) => Ok(None),
+                None => Err(format!("the running kernel has no function {name}")),
+            };
+        };
+        let length = |live: &Live| live.end.wrapping_sub(live.address);
+        let fits: Vec<_> =
+            found.iter().filter(|live| size.is_none_or(|size| length(live) == size)).collect();
+        if let (Some(size), true) = (size, fits.is_empty()) {
+            return Err(format!(
+                "{name} of the running kernel is {:#x} bytes long, not {size:#x}: this comes from another kernel (see --kernel)",
+                length(first)
+            ));
+        }
+        let reached: Vec<_> = fits.iter().filter(|live| offset <= length(live)).collect();
+        if reached.is_empty() {
+            return Err(format!("{name} is only {:#x} bytes long", length(first)));
+        }
+        let named = |live: &Live| (live.clone(), table.module(live).map(str::to_owned));
+        Ok(Some(reached.into_iter().map(|live| named(live)).collect()))
+    }
+
+    /// What is at an offset in a symbol of the running kernel.
+    fn at(&mut self, live: &Live, module: Option<String>, offset: u64, lookup: Lookup) -> Answer {
+        let address = live.address.wrapping_add(offset);
+        let size = live.end.wrapping_sub(live.address);
+        let part = self.part(module.as_deref());
+        let (found, notes) = match part.place(live, offset) {
+            Ok((place, symbol)) => match &part.image {
+                Some(image) => (image.at(place, symbol.as_ref(), lookup), Vec::new()),
+                None => (Answer::default(), Vec::new()),
+            },
+            Err(note) => (Answer::default(), vec![note]),
+        };
+        let mut notes = [part.notes.clone(), notes].concat();
+        notes.extend(found.notes);
+        Answer {
+            address: Some(address),
+            symbol: Some(SymbolOffset { name: live.name.to_string(), offset, size }),
+            module,
+            notes,
+            ..found
+        }
+    }
+
+    fn by_file(&mut self, target: &Target, lookup: Lookup) -> Result<Vec<Answer>, String> {
+        let module = target.module().map(str::to_owned);
+        let (release, hidden) = (self.release.clone(), self.hidden.clone());
+        if let (Target::Address(address), Some(hidden)) = (target, &hidden) {
+            return Err(format!("{address:#x} cannot be looked up: {hidden}"));
+        }
+        let part = self.part(module.as_deref());
+        let Some(image) = &mut part.image else {
+            let missing = module
+                .as_ref()
+                .map_or("vmlinux with symbols".to_owned(), |m| format!("file of module {m}"));
+            let why = [part.notes.as_slice(), hidden.as_slice()].concat().join("; ");
+            return Err(format!("no {missing} of kernel {release} was found: {why}"));
+        };
+        let mut answers = match image.resolve(target, lookup) {
+            Err(e) if module.is_none() && matches!(target, Target::Symbol { .. }) => {
+                return Err(format!("{e}; name its module if it has one: MODULE:FUNCTION"));
+            }
+            other => other?,
+        };
+        for answer in &mut answers {
+            answer.module.clone_from(&module);
+            let own = part.notes.iter().filter(|note| !answer.notes.contains(note)).cloned();
+            answer.notes = own.chain(answer.notes.clone()).collect();
+            if matches!(target, Target::Address(_)) {
+                answer.notes.push("taken as an address of the file, as without KASLR".to_owned());
+            }
+        }
+        Ok(answers)
+    }
+
+    /// The image of the kernel or of a module, opened when it is asked for first.
+    fn part(&mut self, module: Option<&str>) -> &mut Part<'a> {
+        let key = module.map(str::to_owned);
+        if !self.images.contains_key(&key) {
+            let part = match module {
+                None => self.open_kernel(),
+                Some(module) => self.open_module(module),
+            };
+            self.images.insert(key.clone(), part);
+        }
+        self.images.entry(key).or_default()
+    }
+
+    fn open_kernel(&self) -> Part<'a> {
+        let running = self.table.is_some() || self.hidden.is_some();
+        let notes = running.then(|| std::fs::read("/sys/kernel/notes").ok()).flatten();
+        let build_id = notes.as_deref().and_then(build_id);
+        let candidates = self.files.vmlinux(&self.release, build_id);
+        let mut part = Part {
+            image: Image::first(self.store, &self.files, &candidates, None, build_id),
+            ..Part::default()
+        };
+        if let Some(image) = &mut part.image {
+            part.notes.extend(image.notes().iter().cloned());
+            part.moved = LANDMARKS.iter().find_map(|name| {
+                let file = image.symbols().named(name).next()?.address;
+                Some(self.table.as_ref()?.address(name)?.wrapping_sub(file))
+            });
+        } else {
+            part.notes.push(package_hint(Distribution::here(), &self.release));
+        }
+        part
+    }
+
+    fn open_module(&self, module: &str) -> Part<'a> {
+        // made at run time: no file has them
+        if module.starts_with("__builtin") || module == "bpf" {
+            let notes = vec!["made by the kernel while it runs: there is no source".to_owned()];
+            return Part { notes, ..Part::default() };
+        }
+        let folder = Path::new("/sys/module").join(module);
+        let loaded = self.table.is_some() && folder.join("sections").exists();
+        let note =
+            loaded.then(|| std::fs::read(folder.join("notes/.note.gnu.build-id")).ok()).flatten();
+        let mut notes = Vec::new();
+        let roots = ROOTS.map(PathBuf::from);
+        let file = match ModuleFile::find(&roots, &self.release, module, note.as_deref()) {
+            Ok(file) => Some(file),
+            Err(e) => {
+                notes.push(e.to_string());
+                None
+            }
+        };
+        let own = file.as_ref().and_then(|file| file.elf().ok()?.build_id().map(<[u8]>::to_vec));
+        let build_id = note.as_deref().and_then(build_id).map(<[u8]>::to_vec).or(own);
+        let own = file.as_ref().map(|file| file.path.as_path());
+        let candidates = self.files.module(&self.release, module, own, build_id.as_deref());
+        let image = Image::first(self.store, &self.files, &candidates, own, build_id.as_deref());
+        if let Some(image) = &image {
+            if image.has_lines() {
+                notes.clear();
+            }
+            notes.extend(image.notes().iter().cloned());
+        }
+        if image.as_ref().is_none_or(|image| !image.has_lines()) {
+            notes.push(package_hint(Distribution::here(), &self.release));
+        }
+        let sections = if loaded { sections(&folder) } else { Vec::new() };
+        Part { image, notes, moved: None, sections }
+    }
+}
+
+impl<'a> Part<'a> {
+    /// The address in the file of an offset in a symbol of the running kernel; the symbol only where it
+    /// was found by its name.
+    fn place(&mut self, live: &Live, offset: u64) -> Result<(u64, Option<Symbol<'a>>), String> {
+        let Some(image) = &mut self.image else { return Ok((0, None)) };
+        let address = live.address.wrapping_add(offset);
+        if let Some(moved) = self.moved {
+            return Ok((address.wrapping_sub(moved), None));
+        }
+        // by where its section is; what lies at a section's end belongs to the symbol in front
+        let inside = self.sections.iter().find_map(|(name, start)| {
+            let start = live.address.checked_sub(*start)?;
+            Some(image.object().address_in(name, start)?.wrapping_add(offset))
+        });
+        if let Some(place) = inside {
+            return Ok((place, None));
+        }
+        let size = live.end.wrapping_sub(live.address);
+        let all: Vec<Symbol> = image.symbols().named(&live.name).copied().collect();
+        let fitting: Vec<Symbol> =
+            all.iter().filter(|symbol| symbol.has_size(size)).copied().collect();
+        match (all.as_slice(), fitting.as_slice()) {
+            ([symbol], _) | (_, [symbol, ..]) if all.len() == 1 || fitting.len() == 1 => {
+                Ok((image::within(symbol, offset)?, Some(*symbol)))
+            }
+            ([], _) => {
+                Err(format!("{} has no symbol {}", image.object().path().display(), live.name))
+            }
+            _ => Err(format!(
+                "{} has {} functions {}, and the kernel does not show where its sections are (run as root)",
+                image.object().path().display(),
+                all.len(),
+                live.name
+            )),
+        }
+    }
+}
+
+/// `/sys/module/NAME/sections`: empty where the addresses are hidden.
+fn sections(folder: &Path) -> Vec<(String, u64)> {
+    let entries = std::fs::read_dir(folder.join("sections")).into_iter().flatten().flatten();
+    let section = |entry: std::fs::DirEntry| {
+        let text = std::fs::read_to_string(entry.path()).ok()?;
+        let address = u64::from_str_radix(text.trim().strip_prefix("0x")?, 16).ok()?;
+        (address != 0).then(|| Some((entry.file_name().into_string().ok()?, address))).flatten()
+    };
+    entries.filter_map(section).collect()
+}
+
+/// The build id in `/sys/kernel/notes` and in `.note.gnu.build-id`: the descriptor of the note of type 3
+/// that is called `GNU`. Each note is name size, descriptor size, type, name, descriptor, the last two
+/// padded to four bytes (elf(5)).
+fn build_id(mut notes: &[u8]) -> Option<&[u8]> {
+    loop {
+        let word = |at: usize| {
+            let bytes: [u8; 4] = notes.get(at..at + 4)?.try_into().ok()?;
+            usize::try_from(u32::from_le_bytes(bytes)).ok()
+        };
+        let (name_size, size, kind) = (word(0)?, word(4)?, word(8)?);
+        let start = name_size.checked_next_multiple_of(4)?.checked_add(12)?;
+        let name = notes.get(12..12usize.checked_add(name_size)?)?;
+        if kind == 3 && name == b"GNU\0" {
+            return notes.get(start..start.checked_add(size)?);
+        }
+        notes = notes.get(start.checked_add(size.checked_next_multiple_of(4)?)?..)?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn build_id_behind_other_notes() {
+        let mut notes = Vec::new();
+        for (name, kind, desc) in [(&b"Xen\0"[..], 6u32, &b"ab"[..]), (b"GNU\0", 3, b"\x01\x02")] {
+            notes.extend((name.len() as u32).to_le_bytes());
+            notes.extend((desc.len() as u32).to_le_bytes());
+            notes.extend(kind.to_le_bytes());
+            notes.extend(name);
+            notes.extend(desc);
+            notes.extend([0, 0]);
+        }
+        assert_eq!(build_id(&notes), Some(&[1, 2][..]));
+        for len in 0..notes.len() - 4 {
+            assert_eq!(build_id(&notes[..len]), None, "{len}");
+        }
+    }
+}
