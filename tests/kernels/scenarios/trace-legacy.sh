@@ -2,11 +2,7 @@
 # without nf_tables and beside it: tables, rules, jumps, gotos, returns, ends of
 # chains, policies, with the numbers and lines that the programs themselves show.
 # timeout: 240
-while users=$(awk '$1 == "nf_tables" { print $4 }' /proc/modules) && [ -n "$users" ]; do
-    for module in ${users//,/ } nf_tables; do
-        [ "$module" = - ] || modprobe -r "$module" || fail "$module stays"
-    done
-done
+unload_nf_tables
 topology
 four() { within server iptables-legacy "$@"; }
 six() { within server ip6tables-legacy "$@"; }
