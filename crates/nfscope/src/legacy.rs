@@ -144,6 +144,8 @@ impl LegacyRules {
             if tables_loaded(tables) {
                 match self.attach(tables, collector, scratch) {
                     Ok(()) => self.states[n] = State::Attached,
+                    // of the other family's programs it would be the same
+                    Err(CollectError::Interruptible) => return Err(CollectError::Interruptible),
                     Err(e) => failed = Some(e),
                 }
             }
