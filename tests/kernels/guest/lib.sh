@@ -192,7 +192,7 @@ nfscope_run() {
     NFSCOPE=$!
     set +m
     nfscope-guest await "$ERRORS" "nfscope: watching" --pid "$NFSCOPE" \
-        --timeout "${NFSCOPE_PATIENCE-30}" || {
+        --limit "${NFSCOPE_PATIENCE-30}" || {
         cat "$ERRORS"
         fail "nfscope did not start to watch"
     }
