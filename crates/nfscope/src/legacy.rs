@@ -204,6 +204,8 @@ impl LegacyRules {
                 match self.attach(tables, collector, scratch) {
                     Ok(Detail::Rules) => self.states[n] = State::Attached,
                     Ok(Detail::Tables(_)) => self.states[n] = State::TablesAlone,
+                    // of the other family's programs it would be the same
+                    Err(CollectError::Interruptible) => return Err(CollectError::Interruptible),
                     Err(e) => failed = Some(e),
                 }
             }

@@ -14,6 +14,7 @@
 #   listen NAME tcp|udp ADDR:PORT
 #   send NAME ARGUMENTS…        `nfscope-guest send` in a namespace
 #   nfscope_start ARGUMENTS…    `nfscope drops --json ARGUMENTS…`, until it watches
+#                               (for $NFSCOPE_PATIENCE seconds, 30 if not set)
 #   nfscope_run ARGUMENTS…      the same for `nfscope ARGUMENTS…`
 #   nfscope_stop                SIGINT; its status must be 0
 #   nfscope_wait                wait for its end without a signal
@@ -193,7 +194,8 @@ nfscope_run() {
     nfscope "$@" ${NFSCOPE_ARGUMENTS-} >>"$EVENTS" 2>"$ERRORS" </dev/null &
     NFSCOPE=$!
     set +m
-    nfscope-guest await "$ERRORS" "nfscope: watching" --pid "$NFSCOPE" || {
+    nfscope-guest await "$ERRORS" "nfscope: watching" --pid "$NFSCOPE" \
+        --limit "${NFSCOPE_PATIENCE-30}" || {
         cat "$ERRORS"
         fail "nfscope did not start to watch"
     }

@@ -2,6 +2,8 @@
 # rule that matched is what the kernel's own TRACE logs, in its order and packet
 # by packet, and as often as its counter says; then without TRACE by the counters.
 # timeout: 500
+# each family has a trial of its own, which takes its time on a busy machine
+NFSCOPE_PATIENCE=90
 seed=${SEED:-7}
 echo "seed $seed"
 modprobe nf_log_syslog 2>/dev/null || modprobe -a nf_log_ipv4 nf_log_ipv6

@@ -1,7 +1,9 @@
 # A packet's way through the tables of iptables-legacy and ip6tables-legacy,
 # without nf_tables and beside it: tables, rules, jumps, gotos, returns, ends of
 # chains, policies, with the numbers and lines that the programs themselves show.
-# timeout: 240
+# timeout: 480
+# each family has a trial of its own, which takes its time on a busy machine
+NFSCOPE_PATIENCE=90
 unload_nf_tables
 topology
 four() { within server iptables-legacy "$@"; }
