@@ -142,8 +142,9 @@ fn header(family: Family, rule: &Rule, out: &mut String) {
             continue;
         }
         let name = name_at(bytes, layout.input + n * INTERFACE, INTERFACE).unwrap_or_default();
-        // a mask that ends before the name's end mark: any name that begins so
-        let any = if covered <= name.len() { "+" } else { "" };
+        // a mask that ends before the name's end mark: any name that begins so;
+        // iptables keeps the sign in the name
+        let any = if covered <= name.len() && !name.ends_with('+') { "+" } else { "" };
         out.push_str(&format!("{} {option} {name}{any}", not(is(bit))));
     }
     let protocol = u16_at(bytes, layout.protocol).unwrap_or(0);
