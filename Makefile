@@ -2,6 +2,7 @@
 # make test                          everything that is tested, on real kernels
 # make vm KERNEL=6.12 CMD='…'        run a command in a guest; nfscope is there
 # make bench ARGS='5.10 6.18'        what it costs, in guest instructions; 6.1, 6.12, 7.2
+# make check-symbols                 nfscope symbolize against addr2line (fetches 600 MB)
 # make release                       the statically linked program
 #
 # For the arm64 guest a second nfscope is built, where Rust has that target's
@@ -25,7 +26,7 @@ static_build = RUSTFLAGS="-C target-feature=+crt-static" \
 	LIBBPF_SYS_LIBRARY_PATH=/usr/lib/$(MACHINE)-linux-gnu \
 	cargo build --release --target $(TARGET)
 
-.PHONY: demo test test-kernels vm release lab lab-arm64
+.PHONY: check-symbols demo test test-kernels vm release lab lab-arm64
 
 release:
 	.ci/setup build
@@ -78,6 +79,9 @@ test-kernels:
 
 bench: lab
 	benches/run.sh --lab $(STATIC)/nfscope-lab --nfscope $(STATIC)/nfscope --jobs $(JOBS) $(ARGS)
+
+check-symbols: lab
+	$(STATIC)/nfscope-lab symbols --nfscope $(STATIC)/nfscope $(or $(ARGS),6.1 6.12)
 
 # The folder with the programs that a kernel's guest runs.
 programs = $(if $(filter %arm64,$(KERNEL)),$(ARM64_STATIC),$(STATIC))

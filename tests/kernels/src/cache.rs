@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 /// The cache folder.
 ///
 /// `index/` holds package lists, `deb/` packages, `kernels/RELEASE/` what a
-/// boot needs, `root/` root images, `sysroot/` cross libraries, `run/PID-N/` the files of running work.
+/// boot needs, `debuginfo/RELEASE/` debug files, `root/` root images, `sysroot/` cross libraries, `run/PID-N/` the files of running work.
 #[derive(Debug, Clone)]
 pub struct Cache {
     root: PathBuf,

@@ -26,6 +26,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Fetch(command::fetch::Arguments),
+    Symbols(command::symbols::Arguments),
     Sysroot(command::sysroot::Arguments),
     Test(command::test::Arguments),
     Vm(command::vm::Arguments),
@@ -34,6 +35,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Fetch(arguments) => command::fetch::run(&arguments),
+        Command::Symbols(arguments) => command::symbols::run(&arguments),
         Command::Sysroot(arguments) => command::sysroot::run(&arguments),
         Command::Test(arguments) => command::test::run(&arguments),
         Command::Vm(arguments) => command::vm::run(&arguments),

@@ -1,6 +1,7 @@
 //! One module for each subcommand.
 
 pub mod fetch;
+pub mod symbols;
 pub mod sysroot;
 pub mod test;
 pub mod vm;

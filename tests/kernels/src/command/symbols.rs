@@ -1,0 +1,137 @@
+//! `nfscope-lab symbols`: `nfscope symbolize` against addr2line.
+
+mod chains;
+mod measure;
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::{Command, ExitCode},
+};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{
+    cache::Cache,
+    kernel::{debuginfo::DebugInfo, spec::KernelSpec},
+};
+
+use measure::{Measured, measured};
+
+/// The section whose code is asked for.
+const SECTION: &str = ".text";
+/// Differences that are shown.
+const SHOWN: usize = 10;
+
+/// Compare `nfscope symbolize` with addr2line on Debian's debug files, at
+/// random addresses; they are fetched into the cache.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// The nfscope to test.
+    #[arg(long, value_name = "FILE")]
+    nfscope: PathBuf,
+    /// Addresses in each file.
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    count: usize,
+    /// 6.12 or SUITE:PREFIX[:FLAVOUR].
+    #[arg(required = true)]
+    kernels: Vec<KernelSpec>,
+}
+
+/// Run it.
+///
+/// # Errors
+/// When files cannot be had, or one of the programs fails.
+pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let cache = Cache::open()?;
+    let mut failed = false;
+    for spec in &arguments.kernels {
+        let debug = DebugInfo::ensure(&cache, spec)?;
+        println!("{}", debug.release);
+        for file in [&debug.vmlinux, &debug.module] {
+            failed |= !compare(arguments, &cache, file)?;
+        }
+    }
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Whether at most one of a thousand answers differs.
+fn compare(arguments: &Arguments, cache: &Cache, file: &Path) -> Result<bool> {
+    let (base, size) = section(file)?;
+    let offsets = random(arguments.count, size);
+    let work = cache.work()?;
+    let ask = |name: &str, offsets: &[u64]| -> Result<(Measured, Measured)> {
+        let list = work.path().join("addresses");
+        let lines: Vec<String> = offsets.iter().map(|at| format!("{:#x}", base + at)).collect();
+        fs::write(&list, lines.join("\n") + "\n")?;
+        let mut addr2line = Command::new("addr2line");
+        addr2line.args(["-a", "-i", "-f", "-e"]).arg(file).stdin(File::open(&list)?);
+        let mut nfscope = Command::new(&arguments.nfscope);
+        nfscope.args(["symbolize", "--json", "-e"]).arg(file);
+        if base == 0 {
+            addr2line.args(["-j", SECTION]);
+            nfscope.args(offsets.iter().map(|at| format!("{SECTION}+{at:#x}")));
+        } else {
+            nfscope.args(&lines);
+        }
+        let theirs = measured(&mut addr2line, &work.path().join(format!("{name}.addr2line")))?;
+        let ours = measured(&mut nfscope, &work.path().join(format!("{name}.nfscope")))?;
+        Ok((theirs, ours))
+    };
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let first = ask("first", offsets.get(..1).unwrap_or_default())?;
+    let all = ask("all", &offsets)?;
+    for (what, (theirs, ours)) in [("first answer", &first), ("all answers", &all)] {
+        println!("  {name}: {what}: nfscope {ours}, addr2line {theirs}");
+    }
+    let theirs = chains::of_addr2line(&all.0.output)?;
+    let ours = chains::of_nfscope(&all.1.output)?;
+    if theirs.len() != offsets.len() || ours.len() != offsets.len() {
+        bail!("{} addresses, {} and {} answers", offsets.len(), ours.len(), theirs.len());
+    }
+    let mut different = 0;
+    for ((offset, theirs), ours) in offsets.iter().zip(&theirs).zip(&ours) {
+        if theirs == ours {
+            continue;
+        }
+        different += 1;
+        if different <= SHOWN {
+            println!("    {:#x}: addr2line {theirs:?}\n      nfscope {ours:?}", base + offset);
+        }
+    }
+    let lines = ours.iter().filter(|chain| chain.iter().any(|frame| frame.line.is_some())).count();
+    let inlined = ours.iter().filter(|chain| chain.len() > 1).count();
+    println!(
+        "  {name}: {} addresses, {lines} with lines, {inlined} inlined, {different} different",
+        offsets.len()
+    );
+    // a comparison of nothing proves nothing
+    Ok(different * 1000 <= offsets.len() && lines * 2 > offsets.len() && inlined > 0)
+}
+
+/// Address and size of the section.
+fn section(file: &Path) -> Result<(u64, u64)> {
+    let output = Command::new("readelf").arg("-SW").arg(file).output();
+    let output = output.context("cannot run readelf; install binutils")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let found = text.lines().find_map(|line| {
+        // [ 1] .text PROGBITS ffffffff81000000 200000 e01da2 00 AX …
+        let (_, rest) = line.split_once(']')?;
+        let words: Vec<&str> = rest.split_whitespace().collect();
+        let number = |n: usize| u64::from_str_radix(words.get(n)?, 16).ok();
+        (words.first() == Some(&SECTION)).then(|| Some((number(2)?, number(4)?))).flatten()
+    });
+    found.with_context(|| format!("{} has no section {SECTION}", file.display()))
+}
+
+/// Offsets below `size`, the same in every run (xorshift64).
+fn random(count: usize, size: u64) -> Vec<u64> {
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state % size.max(1)
+    };
+    (0..count).map(|_| next()).collect()
+}
