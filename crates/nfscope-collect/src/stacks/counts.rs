@@ -40,7 +40,7 @@ pub enum Context {
 }
 
 /// One count.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Row {
     /// How many events.
     pub count: u64,

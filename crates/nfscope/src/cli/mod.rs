@@ -3,12 +3,14 @@
 mod demo;
 mod doctor;
 mod drops;
+mod stacks;
 mod trace;
 mod values;
 
 pub use demo::DemoArguments;
 pub use doctor::DoctorArguments;
 pub use drops::{BackendChoice, CauseChoice, ColorWhen, DropsArguments, HookChoice};
+pub use stacks::{ByChoice, StacksArguments, TreeRoot};
 pub use trace::{TraceArguments, TraceBackendChoice};
 
 use clap::{Parser, Subcommand};
@@ -30,6 +32,8 @@ pub enum Command {
     Drops(DropsArguments),
     /// Show each packet's way: hooks, chains, rules, verdicts, and what became of it.
     Trace(TraceArguments),
+    /// Count the kernel's stacks at functions and tracepoints.
+    Stacks(StacksArguments),
     /// Show what this machine supports and which backend will be used.
     Doctor(DoctorArguments),
     /// Build a firewall in private namespaces, send packets, and show what

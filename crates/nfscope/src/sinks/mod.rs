@@ -8,6 +8,7 @@ mod escape;
 mod json;
 mod packet_text;
 pub mod pcapng;
+pub mod stacks;
 mod summary;
 mod text;
 mod trace;
@@ -17,6 +18,7 @@ pub use color::ColorChoice;
 pub use escape::{escape, escape_bytes};
 pub use json::Json;
 pub use summary::Summary;
+pub use text::loss as loss_text;
 pub use text::{Text, TextOptions};
 pub use trace::{TraceSummary, TraceTree, TreeOptions};
 
