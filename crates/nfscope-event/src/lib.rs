@@ -11,6 +11,7 @@ mod drop;
 mod evaluation;
 mod notice;
 mod packet;
+mod stack;
 mod trace;
 mod verdict;
 mod xtables;
@@ -26,6 +27,7 @@ pub use packet::{
     Arp, Device, Icmp, Ip, Link, Netns, Packet, Ports, Process, Tcp, Transport, Vlan,
 };
 
+pub use stack::{CallStack, Frame, StackContext, StackCount, StackState};
 pub use xtables::{XtPlace, XtPolicy, XtRule, XtVerdict};
 
 pub use trace::{
@@ -45,6 +47,8 @@ pub enum Event {
     Drop(Box<Drop>),
     /// A step on a traced packet's way.
     Trace(Box<Trace>),
+    /// A stack, and how often the kernel came to a place with it.
+    Stack(Box<StackCount>),
     /// Events that did not reach the reader, counted where they were lost.
     Lost(Lost),
     /// Something the reader should know about the stream itself.

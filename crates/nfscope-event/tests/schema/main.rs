@@ -110,7 +110,7 @@ fn events_read_back() {
                 }
                 _ => {}
             },
-            Event::Lost(_) | Event::Notice(_) => {}
+            Event::Stack(_) | Event::Lost(_) | Event::Notice(_) => {}
         }
         assert_eq!(serde_json::from_str::<Event>(&text).unwrap(), event, "{text}");
     }

@@ -1,12 +1,13 @@
 //! Events of every kind.
 
 use nfscope_event::{
-    Arp, Backend, Called, Cause, ChainEnd, ChainRef, Cloned, Conntrack, Delivered, Device, Drop,
-    Dropped, Ended, Enter, EnterTable, Evaluation, Event, ExpressionOutcome, ExpressionResult,
-    Family, Freed, Icmp, Ip, KernelDrop, Link, LossPlace, Lost, Mapped, Missing, Netns, NftPolicy,
-    NftRule, NftVerdict, NoMatch, Notice, Packet, Passed, Ports, Process, RuleText, Sent, Socket,
-    Step, TableEnd, TablePolicy, TableRule, Tcp, Trace, TracePolicy, TraceRule, Transport, Tuple,
-    Verdict, Vlan, Why, XtPlace, XtPolicy, XtRule, XtVerdict,
+    Arp, Backend, CallStack, Called, Cause, ChainEnd, ChainRef, Cloned, Conntrack, Delivered,
+    Device, Drop, Dropped, Ended, Enter, EnterTable, Evaluation, Event, ExpressionOutcome,
+    ExpressionResult, Family, Frame, Freed, Icmp, Ip, KernelDrop, Link, LossPlace, Lost, Mapped,
+    Missing, Netns, NftPolicy, NftRule, NftVerdict, NoMatch, Notice, Packet, Passed, Ports,
+    Process, RuleText, Sent, Socket, StackContext, StackCount, StackState, Step, TableEnd,
+    TablePolicy, TableRule, Tcp, Trace, TracePolicy, TraceRule, Transport, Tuple, Verdict, Vlan,
+    Why, XtPlace, XtPolicy, XtRule, XtVerdict,
 };
 
 fn text(text: &str) -> Option<String> {
@@ -431,9 +432,38 @@ pub fn events() -> Vec<Event> {
     }
     events.extend(steps().into_iter().map(|step| trace_of(step, Some(1))));
     use LossPlace::*;
-    for place in [Ring, Nested, Attribution, Packets, Entries, Netlink] {
+    events.extend(stacks());
+    for place in [Ring, Nested, Attribution, Packets, Entries, Netlink, Counts, Stacks] {
         events.push(Event::Lost(Lost { time_ns: 1, place, count: u64::MAX }));
     }
     events.push(Event::Notice(Notice { time_ns: 1, text: "a sentence".into() }));
     events
+}
+
+fn stacks() -> Vec<Event> {
+    let frame = Frame {
+        function: text("nf_hook_slow"),
+        offset: Some(63),
+        module: text("nf_tables"),
+        address: Some(u64::MAX),
+    };
+    let frames = vec![frame, Frame::default()];
+    use StackState::*;
+    let states = [Whole, Cut, Missing, Unkept];
+    let contexts = [StackContext::Process, StackContext::Interrupt, StackContext::Unknown];
+    let of = |(state, context): (&StackState, &StackContext)| {
+        let stack = CallStack { frames: frames.clone(), state: *state };
+        Event::Stack(Box::new(StackCount {
+            time_ns: 1,
+            count: 7,
+            stack: stack.clone(),
+            user_stack: Some(stack),
+            reason: text("NO_SOCKET"),
+            context: Some(*context),
+            process: Some(Process { pid: 1, command: "curl".into() }),
+            cpu: Some(0),
+            netns: Some(Netns { inode: 1, name: text("blue") }),
+        }))
+    };
+    states.iter().zip(contexts.iter().cycle()).map(of).collect()
 }

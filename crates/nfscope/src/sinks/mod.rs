@@ -9,6 +9,7 @@ mod iptables_trace;
 mod json;
 mod packet_text;
 pub mod pcapng;
+pub mod stacks;
 mod summary;
 mod text;
 mod trace;
@@ -19,6 +20,7 @@ pub use escape::{escape, escape_bytes};
 pub use iptables_trace::IptablesTrace;
 pub use json::{Json, json_line};
 pub use summary::Summary;
+pub use text::loss as loss_text;
 pub use text::{Text, TextOptions};
 pub use trace::{TraceSummary, TraceTree, TreeOptions};
 

@@ -198,8 +198,8 @@ impl<W: Write> Sink for Text<W> {
             Event::Drop(drop) => self.drop(drop),
             Event::Lost(lost) => self.aside(&loss(lost)),
             Event::Notice(notice) => self.aside(&escape(&notice.text)),
-            // packets' ways have a sink of their own
-            Event::Trace(_) => Ok(()),
+            // packets' ways and stacks have sinks of their own
+            Event::Trace(_) | Event::Stack(_) => Ok(()),
         }
     }
 
@@ -213,7 +213,7 @@ impl<W: Write> Sink for Text<W> {
 }
 
 /// What was lost, why, and what helps.
-pub(super) fn loss(lost: &Lost) -> String {
+pub fn loss(lost: &Lost) -> String {
     let count = lost.count;
     let events = if count == 1 { "event" } else { "events" };
     match lost.place {
@@ -231,6 +231,12 @@ pub(super) fn loss(lost: &Lost) -> String {
         }
         LossPlace::Entries => {
             format!("{count} decisions without their chain: its beginning was not seen")
+        }
+        LossPlace::Counts => {
+            format!("{count} {events} not counted: too many different ones; try --max-stacks")
+        }
+        LossPlace::Stacks => {
+            format!("{count} stacks not kept, their {events} are counted: try --max-stacks")
         }
         LossPlace::Netlink => {
             format!("{count} {events} may lack a rule: the kernel's trace socket was full")
