@@ -37,6 +37,31 @@ pub fn of_addr2line(output: &str) -> Result<Vec<Vec<Frame>>> {
     Ok(out)
 }
 
+/// `llvm-symbolizer`: two lines a frame, an empty one behind each address.
+pub fn of_llvm(output: &str) -> Result<Vec<Vec<Frame>>> {
+    let mut out = Vec::new();
+    for block in output.split("\n\n").map(str::trim).filter(|block| !block.is_empty()) {
+        let mut chain = Vec::new();
+        let mut lines = block.lines();
+        while let Some(function) = lines.next() {
+            // file.c:12:3
+            let place = lines.next().context("llvm-symbolizer's output ends early")?;
+            let mut parts = place.rsplitn(3, ':').skip(1);
+            let line = parts.next().and_then(|line| line.parse().ok()).filter(|line| *line != 0);
+            let file = simplified(parts.next().unwrap_or("??"));
+            chain.push(Frame { function: function.to_owned(), file, line });
+        }
+        without_guess(&mut chain);
+        out.push(chain);
+    }
+    Ok(out)
+}
+
+/// Whether two answers have the same functions and lines, and only files differ.
+pub fn differ_in_files(a: &[Frame], b: &[Frame]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.function == b.function && a.line == b.line)
+}
+
 /// Takes away what is said where there is no line: a symbol near by and perhaps the file that it is from.
 fn without_guess(chain: &mut Vec<Frame>) {
     if let [Frame { line: None, .. }] = chain.as_slice() {
@@ -99,6 +124,9 @@ mod tests {
         );
         let theirs = theirs.unwrap();
         assert_eq!(theirs, ours.unwrap());
+        let third = of_llvm("inner\n./include/x.h:3:1\nouter\n/b/debian/build/x/net/b.c:7:9\n\n");
+        assert!(differ_in_files(&theirs[0], &third.unwrap()[0]));
+        assert!(!differ_in_files(&theirs[0], &theirs[1]));
         assert_eq!((theirs[0].len(), theirs[1].len()), (2, 0));
     }
 }
