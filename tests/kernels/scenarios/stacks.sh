@@ -16,11 +16,13 @@ listen server udp 10.0.0.2:10000
 send client udp 10.0.0.2:10000
 
 # counted FILE: each stack's count with its functions in a line, as bpftrace and
-# nfscope print them; no module's name, which bpftrace does not print
+# nfscope print them; no module's name, which bpftrace does not print. Of two names
+# for one address (5.10 has some) they choose different ones.
 counted() {
-    awk '/^@\[/ { stack = ""; next }
+    sed -e 's/ __softirqentry_text_start+/ __do_softirq+/' \
+        -e 's/ asm_call_[a-z]*_on_stack+/ asm_call_on_stack+/' "$1" | awk '/^@\[/ { stack = ""; next }
         /^\]: / { print $2, stack; next }
-        /^    / { stack = stack " " $1 }' "$1" | sort
+        /^    / { stack = stack " " $1 }' | sort
 }
 
 # beside PATTERN SCRIPT WORDS… -- TRAFFIC…: nfscope's counts of the stacks that
@@ -43,7 +45,7 @@ beside() {
     nfscope_stop
     kill -INT "$theirs"
     wait "$theirs" || true
-    counted "$EVENTS" | grep -E "$pattern" >"$W/ours.counted" || fail "no stacks: $(cat "$ERRORS")"
+    counted "$EVENTS" | grep -E "$pattern" >"$W/ours.counted" || fail "no stacks: $(cat "$EVENTS")"
     counted "$W/theirs" | grep -E "$pattern" >"$W/theirs.counted" || fail "bpftrace has none"
     diff "$W/theirs.counted" "$W/ours.counted" || fail "not what bpftrace counted"
 }
@@ -67,7 +69,7 @@ expect_text 'nft_nat_do_chain+'
 expect_text ', 0 lost'
 
 # Both tracepoints at once, a target each for two copies of the programs.
-beside 'ip_rcv\+' \
+beside 'process_backlog' \
     'tracepoint:skb:kfree_skb, tracepoint:skb:consume_skb { @[kstack] = count(); }' \
     skb:kfree_skb skb:consume_skb -- some_packets
 
@@ -104,7 +106,7 @@ expect_text '4 events, 1 stack, 0 lost'
 nfscope_run stacks 'udp_rc*' 'udp dst port 10000' --folded
 send client udp 10.0.0.2:10000 --count 4
 nfscope_stop
-grep -q 'ip_rcv.*;.*udp_rcv 4$' "$EVENTS" || fail "not four: $(cat "$EVENTS" "$ERRORS")"
+grep -q 'process_backlog.*;udp_rcv 4$' "$EVENTS" || fail "not four: $(cat "$EVENTS" "$ERRORS")"
 
 # The process that sends, with its own stack; and the CPU.
 nfscope_run stacks ip_send_skb --by process,cpu --user --json
