@@ -50,14 +50,14 @@ impl Verdict {
             -3 => Self::Jump,
             -4 => Self::Goto,
             -5 => Self::Return,
-            0.. => match code & 0xff {
+            // a queue's number or an errno in the upper half may make it negative
+            _ => match code & 0xff {
                 0 => Self::Drop,
                 1 => Self::Accept,
                 2 => Self::Stolen,
                 3 => Self::Queue,
                 _ => Self::Unknown,
             },
-            _ => Self::Unknown,
         }
     }
 

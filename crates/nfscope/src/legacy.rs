@@ -168,7 +168,8 @@ impl LegacyRules {
                 }
                 (true, before) => {
                     let failures = if let State::Failed(count) = before { count } else { 0 };
-                    let attached = self.attach(tables, collector, scratch);
+                    let last = failures + 1 == ATTEMPTS;
+                    let attached = self.attach(tables, collector, scratch, last);
                     let module = tables.module();
                     self.states[n] = match attached {
                         Ok(Detail::Rules) => State::Attached,
@@ -179,7 +180,7 @@ impl LegacyRules {
                             State::TablesAlone
                         }
                         Err(e) => {
-                            if failures + 1 == ATTEMPTS {
+                            if last {
                                 notices
                                     .push(format!("rules of {module} (legacy) are not named: {e}"));
                             }
@@ -201,7 +202,7 @@ impl LegacyRules {
         let mut failed = None;
         for (n, tables) in families::<H>() {
             if tables_loaded(tables) {
-                match self.attach(tables, collector, scratch) {
+                match self.attach(tables, collector, scratch, false) {
                     Ok(Detail::Rules) => self.states[n] = State::Attached,
                     Ok(Detail::Tables(_)) => self.states[n] = State::TablesAlone,
                     // of the other family's programs it would be the same
@@ -232,11 +233,13 @@ impl LegacyRules {
         (!std::mem::replace(&mut self.followed, true)).then_some(count)
     }
 
+    /// `last`: it is not tried again, so that less will do.
     fn attach(
         &mut self,
         tables: Tables,
         collector: &mut impl Host,
         scratch: &Scratch,
+        last: bool,
     ) -> Result<Detail, CollectError> {
         let vmlinux = Arc::new(Btf::vmlinux().map_err(|e| refuse(e.to_string()))?);
         let (layout, btf) = layout(Arc::clone(&vmlinux))?;
@@ -248,9 +251,13 @@ impl LegacyRules {
         let changes = self.changes.insert(changes);
         let why = match found {
             Ok(LegacyLocated { points, address }) => {
-                let setup = LegacySetup { tables, points, address, layout };
-                collector.attach(&setup, scratch, changes, vmlinux)?;
-                return Ok(Detail::Rules);
+                let setup = LegacySetup { tables, points, address, layout: layout.clone() };
+                match collector.attach(&setup, scratch, changes, Arc::clone(&vmlinux)) {
+                    Ok(()) => return Ok(Detail::Rules),
+                    // the table may not be there yet
+                    Err(e) if !last => return Err(e),
+                    Err(e) => e.to_string(),
+                }
             }
             Err(why) => why.to_string(),
         };

@@ -12,7 +12,7 @@ four -A INPUT -p udp --dport 10002 -g GO
 four -A INPUT -p udp --dport 10003 -j REJECT
 four -A INPUT -p udp --dport 10004 -j MARK --set-mark 0
 four -A INPUT -p udp --dport 10004 -m comment --comment "no way" -j DROP
-four -A INPUT -p udp --dport 10005 -j NFQUEUE --queue-num 5
+four -A INPUT -p udp --dport 10005 -j NFQUEUE --queue-num 50005
 four -A INPUT -p tcp --dport 10006 -j REJECT --reject-with tcp-reset
 four -A SUB -s 10.0.0.9 -j DROP
 four -A SUB -d 10.0.0.9 -j RETURN

@@ -5,7 +5,7 @@ rules server <<'EOF'
 table inet filter {
     chain input {
         type filter hook input priority filter; policy accept;
-        udp dport 10000 queue to 7
+        udp dport 10000 queue to 40007
         udp dport 10001 queue flags bypass to 8
     }
 }

@@ -26,7 +26,7 @@ table ip filter {
         udp dport 10002 goto other
         udp dport vmap { 10003 : accept, 10004 : drop }
         udp dport 10005 reject
-        udp dport 10006 queue num 3
+        udp dport 10006 queue num 40003
     }
 }
 EOF
@@ -63,7 +63,7 @@ way() {
     expect_events trace 1 step=rule verdict=accept 'element=10003 : accept'
     expect_events trace 1 step=rule verdict=drop 'element=10004 : drop'
     expect_events trace 1 step=rule verdict=drop sent~port-unreachable
-    expect_events trace 1 step=rule verdict=queue queue=3
+    expect_events trace 1 step=rule verdict=queue queue=40003
     expect_events trace 1 step=policy table=filter chain=input verdict=accept
     # three by rules, two find no socket, one no listener on the queue
     expect_events trace 3 step=dropped decided=true

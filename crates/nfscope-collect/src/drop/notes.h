@@ -163,8 +163,8 @@ static __always_inline void traced(const u64 *arg)
 		bpf_probe_read_kernel(&verdict, 8, (void *)(info + cfg.nft.trace_verdict));
 	if (bpf_probe_read_kernel(&code, sizeof(code), (void *)verdict))
 		return;
-	/* nft's own codes are negative; of the rest these two can end a packet */
-	if ((s32)code < 0 || ((code & 0xff) != NF_DROP && (code & 0xff) != NF_QUEUE))
+	/* these two can end a packet; nft's own codes, -1 to -5, have neither's lower byte */
+	if ((code & 0xff) != NF_DROP && (code & 0xff) != NF_QUEUE)
 		return;
 	if (cfg.trace.rule >= 0)
 		rule = arg[cfg.trace.rule & 7];

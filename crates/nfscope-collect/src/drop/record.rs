@@ -136,6 +136,8 @@ pub struct LegacyPart {
 /// The table whose function does not know its name any more where it decides:
 /// ARP has no other (`net/ipv4/netfilter/arptable_filter.c`).
 const ONLY_TABLE: &str = "filter";
+/// `include/uapi/linux/netfilter.h`
+const NFPROTO_ARP: u8 = 3;
 
 impl LegacyPart {
     /// Whether nobody can say which of the table's rules or policies it was.
@@ -149,7 +151,10 @@ impl LegacyPart {
             age_ns: part.age_ns,
             family: part.family,
             hook: part.hook,
-            table: if part.table.is_empty() { ONLY_TABLE.into() } else { part.table },
+            table: match part.family {
+                NFPROTO_ARP if part.table.is_empty() => ONLY_TABLE.into(),
+                _ => part.table,
+            },
             entry: u32::try_from(part.rule).ok().filter(|at| *at != u32::MAX),
             size: part.chain_handle as u32,
             entries: (part.chain_handle >> 32) as u32,

@@ -132,7 +132,8 @@ struct traversal {
 };
 
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
+	/* a return may go unseen; its place on a stack may never be used again */
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1024);
 	__type(key, u64);
 	__type(value, struct traversal);
@@ -149,9 +150,6 @@ int at_table_entry(struct pt_regs *ctx)
 		.state = arg[legacy.state_arg & 3],
 	};
 
-	/* the last one there was not seen to return */
-	if (bpf_map_lookup_elem(&traversals, &stack))
-		__sync_fetch_and_add(&lost.notes, 1);
 	if (bpf_map_update_elem(&traversals, &stack, &t, 0))
 		__sync_fetch_and_add(&lost.notes, 1);
 	return 0;
@@ -171,9 +169,16 @@ int at_table_return(struct pt_regs *ctx)
 	struct traversal *t = bpf_map_lookup_elem(&traversals, &stack);
 	u32 verdict = PT_REGS_RC(ctx);
 
-	if (!t)
+	bool ends = (verdict & NF_VERDICT_MASK) == NF_DROP ||
+		    (verdict & NF_VERDICT_MASK) == NF_QUEUE;
+
+	if (!t) {
+		/* its entry was not seen */
+		if (ends)
+			__sync_fetch_and_add(&lost.notes, 1);
 		return 0;
-	if ((verdict & NF_VERDICT_MASK) == NF_DROP || (verdict & NF_VERDICT_MASK) == NF_QUEUE)
+	}
+	if (ends)
 		leave(0, t->skb, t->table, 0, t->state, verdict);
 	bpf_map_delete_elem(&traversals, &stack);
 	return 0;

@@ -9,6 +9,7 @@ use nfscope_event::Backend;
 use nfscope_kernel::btf::Btf;
 
 use super::config::Config;
+use super::own_packets::OwnPackets;
 use super::tables::TableProbes;
 use super::{Functions, TraceRecord, TraceSetup, self_test};
 use crate::nft::{Scratch, SelfTest};
@@ -85,6 +86,7 @@ pub struct TraceCollector {
     /// A trial has shown that the programs that tell fates see everything.
     pub(super) fates_tried: bool,
     refused: usize,
+    pub(super) own: OwnPackets,
 }
 
 impl TraceCollector {
@@ -142,6 +144,7 @@ impl TraceCollector {
             context_known,
             fates_tried: false,
             refused,
+            own: OwnPackets::default(),
         })
     }
 
@@ -169,7 +172,9 @@ impl TraceCollector {
             Err(e) if e.kind() != WouldBlock => return Err(CollectError::load(e)),
             _ => {}
         }
-        Ok(self.queue.take())
+        let mut records = self.queue.take();
+        self.own.leave_out(&mut records);
+        Ok(records)
     }
 
     /// What was lost so far.

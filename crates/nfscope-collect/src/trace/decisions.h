@@ -72,8 +72,8 @@ static __always_inline void rule_decided(u64 skb, struct tracked *t, u64 rule, u
 		bpf_probe_read_kernel(v->data, sizeof(v->data), (void *)regs);
 		send(v);
 	}
-	/* nft's own codes are negative: the chain goes on */
-	if (code < 0)
+	/* nft's own codes: the chain goes on */
+	if (code < 0 && code >= NFT_RETURN)
 		return;
 	/* dropped and stolen packets may be gone, with their connection */
 	if ((code & 0xff) == NF_ACCEPT)

@@ -6,6 +6,7 @@ mod config;
 mod conntrack;
 mod fate;
 mod functions;
+mod own_packets;
 mod programs;
 mod record;
 mod self_test;

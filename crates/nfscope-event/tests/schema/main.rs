@@ -1,6 +1,7 @@
 //! Holds `docs/events.schema.json` to what is written.
 
 mod samples;
+mod steps;
 
 use std::collections::BTreeSet;
 

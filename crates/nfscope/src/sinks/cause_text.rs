@@ -80,8 +80,7 @@ fn nft_rule(rule: &NftRule) -> CauseText {
 }
 
 fn xt_rule(rule: &XtRule) -> CauseText {
-    let known = !matches!(rule.verdict, XtVerdict::Unknown);
-    if rule.place.chain.is_none() && known {
+    if rule.place.chain.is_none() && rule.verdict == XtVerdict::Drop {
         return xt_table(rule);
     }
     let number = rule.number.map_or_else(|| "?".to_owned(), |n| n.to_string());

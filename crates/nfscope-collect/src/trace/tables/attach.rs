@@ -22,6 +22,8 @@ impl TraceCollector {
         changes: &Changes,
         btf: &Btf,
     ) -> Result<(), CollectError> {
+        // what selects packets already sees those of the trial, too
+        self.own.expect(scratch.inode());
         let tried = TraceSetup::without_nft(state_offsets(&setup.layout), self.setup.by, |f| {
             btf.func_params(f).is_some()
         });

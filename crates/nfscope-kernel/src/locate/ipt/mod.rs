@@ -232,6 +232,8 @@ pub fn locate(text: &FunctionText, tables: Tables) -> Result<TablePoints, Refusa
         let state = values.before(at).ok_or(Refusal::Missing("way to its points"))?;
         let place = |val, what| Loc::of(state, val).ok_or(Refusal::Missing(what));
         let whole = Loc::of(state, table).map(TableLoc::Table);
+        // there is but one table of ARP; of the others its name must be known
+        let info = info.filter(|_| tables == Tables::Arp);
         let part = || Loc::of(state, info?).map(TableLoc::Info);
         Ok(TablePoint {
             probe: offset,

@@ -90,8 +90,8 @@ pub(super) fn matched(way: &mut Way, head: &Head, matched: &Matched) -> (Step, O
         TableDecision::Jump => (Verdict::Jump, 0),
         TableDecision::Goto => (Verdict::Goto, 0),
         TableDecision::Return => (Verdict::Return, 0),
-        TableDecision::Verdict(code) if code >= 0 => (Verdict::from_code(code), code),
-        TableDecision::Verdict(code) => (Verdict::Unknown, code),
+        // nftables' own codes, which are small and negative, have no meaning here
+        TableDecision::Verdict(code) => (Verdict::from_code(code & 0xff), code),
     };
     let last = matches!(matched.decision, TableDecision::Verdict(_));
     let elapsed_ns = last.then(|| head.monotonic_ns.saturating_sub(table.entered_ns));
