@@ -79,6 +79,13 @@ send client udp 10.0.0.2:10000 --count 3
 nfscope_stop
 expect_events lost 0
 expect_text '"count":3'
+for returns in udp_rcv:ret 'udp_rc*:ret'; do
+    nfscope_run stacks "$returns" --folded
+    send client udp 10.0.0.2:10000 --count 3
+    nfscope_stop
+    grep -q 'process_backlog.*;ip_protocol_deliver_rcu 3$' "$EVENTS" ||
+        fail "not the callers of $returns: $(cat "$EVENTS")"
+done
 nfscope_run stacks udp_rcv udp_rcv+0 --json -c 3
 send client udp 10.0.0.2:10000 --count 3
 nfscope_wait
