@@ -17,6 +17,8 @@ fn main() {
         ("hook", "hook"),
         ("legacy", "changes"),
         ("legacy", "legacy"),
+        ("stacks", "stacks"),
+        ("trace", "tables"),
         ("trace", "trace"),
     ] {
         let source = format!("src/{dir}/{name}.bpf.c");
@@ -25,7 +27,7 @@ fn main() {
             compile(Path::new(&source), &object, (arch, typed), &include);
         }
     }
-    for dir in ["bpf", "drop", "hook", "legacy", "trace"] {
+    for dir in ["bpf", "drop", "hook", "legacy", "stacks", "trace"] {
         println!("cargo:rerun-if-changed=src/{dir}");
     }
     println!("cargo:rerun-if-changed=../nfscope-filter/include");

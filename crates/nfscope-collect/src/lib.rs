@@ -3,6 +3,7 @@
 //! A collector turns kernel hooks into plain values ([`drop::DropRecord`]). It
 //! knows nothing of rule texts, symbols or output.
 
+mod attach;
 mod core_types;
 pub mod drop;
 mod error;
@@ -13,6 +14,7 @@ pub mod nft;
 mod object;
 mod raw;
 mod reader;
+pub mod stacks;
 pub mod trace;
 mod tracepoints;
 

@@ -157,10 +157,11 @@ pub fn set_rodata(object: &mut OpenObject, value: &[u8]) -> Result<(), CollectEr
     Err(CollectError::Load { reason: "the object has no settings: built wrongly".into() })
 }
 
-/// Has an object use the maps of others, by their names.
+/// Has an object use the maps of others, by the ends of their names.
 pub fn share(object: &mut OpenObject, maps: &[(&str, BorrowedFd<'_>)]) -> Result<(), CollectError> {
     for mut map in object.maps_mut() {
-        let shared = maps.iter().find(|(name, _)| map.name() == *name);
+        let name = map.name().to_string_lossy().into_owned();
+        let shared = maps.iter().find(|(end, _)| name.ends_with(end));
         if let Some((_, fd)) = shared {
             map.reuse_fd(*fd).map_err(CollectError::load)?;
         }

@@ -1,13 +1,16 @@
 //! System calls that no library wraps: kprobes at an offset inside a function, a
-//! device brought up.
+//! device brought up, a frame sent.
 
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::ptr::NonNull;
 
 use libbpf_rs::{AsRawLibbpf, Link, ProgramMut};
 
 use crate::CollectError;
+
+/// `LOOPBACK_IFINDEX` (`include/net/flow.h`): the same in all namespaces.
+const LOOPBACK_INDEX: i32 = 1;
 
 /// Attaches a kprobe program at `function+offset` (bytes). The probe is a perf
 /// event of this process: it is gone when the process is, however it ends.
@@ -39,6 +42,31 @@ pub fn attach_kprobe_at(program: &ProgramMut<'_>, address: u64) -> std::io::Resu
     kprobe(program, None, address, false)
 }
 
+/// Where the function that begins at an address returns.
+pub fn attach_kretprobe_at(program: &ProgramMut<'_>, address: u64) -> std::io::Result<Link> {
+    kprobe(program, None, address, true)
+}
+
+/// Attaches a program to a tracepoint by its names in tracefs.
+pub fn attach_tracepoint(
+    program: &ProgramMut<'_>,
+    category: &str,
+    name: &str,
+) -> std::io::Result<Link> {
+    let (category, name) = (CString::new(category)?, CString::new(name)?);
+    let raw = program.as_libbpf_object();
+    // SAFETY: the program is loaded and outlives the call, the names are
+    // NUL-terminated.
+    let link = unsafe {
+        libbpf_sys::bpf_program__attach_tracepoint(raw.as_ptr(), category.as_ptr(), name.as_ptr())
+    };
+    let Some(link) = NonNull::new(link) else {
+        return Err(std::io::Error::last_os_error());
+    };
+    // SAFETY: libbpf returned a link that nobody else owns.
+    Ok(unsafe { Link::from_ptr(link) })
+}
+
 /// `name` and `offset` as `struct perf_event_attr` has them: without a name the
 /// offset is an address.
 fn kprobe(
@@ -66,13 +94,18 @@ fn kprobe(
     Ok(unsafe { Link::from_ptr(link) })
 }
 
-/// Attaches one program to many functions by their addresses (kernel 5.18, with
-/// fprobe).
-pub fn attach_kprobe_multi(program: &ProgramMut<'_>, addresses: &[u64]) -> std::io::Result<Link> {
+/// Attaches one program to many functions by their addresses, or where they
+/// return (kernel 5.18, with fprobe).
+pub fn attach_kprobe_multi(
+    program: &ProgramMut<'_>,
+    addresses: &[u64],
+    returns: bool,
+) -> std::io::Result<Link> {
     let options = libbpf_sys::bpf_kprobe_multi_opts {
         sz: size_of::<libbpf_sys::bpf_kprobe_multi_opts>() as _,
         addrs: addresses.as_ptr().cast(),
         cnt: addresses.len() as _,
+        retprobe: returns,
         ..Default::default()
     };
     let raw = program.as_libbpf_object();
@@ -100,6 +133,70 @@ pub fn loopback_up() -> std::io::Result<()> {
     // SAFETY: SIOCSIFFLAGS reads one ifreq, which outlives the call.
     let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS as _, &request) };
     if result == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+}
+
+/// Sends a whole Ethernet frame to the loopback device of the calling thread's
+/// network namespace, where it arrives.
+pub fn send_to_loopback(frame: &[u8]) -> std::io::Result<()> {
+    // protocol 0: the socket itself gets nothing
+    // SAFETY: no pointers are passed.
+    let socket = unsafe { libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0) };
+    if socket < 0 {
+        return Err(std::io::Error::last_os_error());
+    }
+    // SAFETY: the descriptor was just opened and nobody else owns it.
+    let socket = unsafe { OwnedFd::from_raw_fd(socket) };
+    // SAFETY: an all-zero sockaddr_ll is a valid value of this plain C struct.
+    let mut to: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
+    to.sll_family = libc::AF_PACKET as u16;
+    to.sll_ifindex = LOOPBACK_INDEX;
+    // SAFETY: the kernel reads the frame and one address, of the sizes given.
+    let sent = unsafe {
+        libc::sendto(
+            socket.as_raw_fd(),
+            frame.as_ptr().cast(),
+            frame.len(),
+            0,
+            (&raw const to).cast(),
+            size_of::<libc::sockaddr_ll>() as libc::socklen_t,
+        )
+    };
+    if sent < 0 { Err(std::io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// How often the kernel had no room to remember a return, or left out a probe's
+/// handler; 0 where it does not count (before 6.7).
+pub fn probe_misses(link: &Link) -> u64 {
+    let mut info = libbpf_sys::bpf_link_info::default();
+    let mut size = size_of::<libbpf_sys::bpf_link_info>() as u32;
+    // SAFETY: the kernel writes at most `size` bytes into `info`.
+    let result = unsafe {
+        libbpf_sys::bpf_obj_get_info_by_fd(
+            link.as_fd().as_raw_fd(),
+            (&raw mut info).cast(),
+            &raw mut size,
+        )
+    };
+    if result != 0 {
+        return 0;
+    }
+    // SAFETY: plain numbers, all zero unless the kernel wrote them; which of
+    // them it wrote is told by the types.
+    unsafe {
+        match info.type_ {
+            libbpf_sys::BPF_LINK_TYPE_KPROBE_MULTI => info.__bindgen_anon_1.kprobe_multi.missed,
+            libbpf_sys::BPF_LINK_TYPE_PERF_EVENT => {
+                let event = info.__bindgen_anon_1.perf_event;
+                match event.type_ {
+                    libbpf_sys::BPF_PERF_EVENT_KPROBE | libbpf_sys::BPF_PERF_EVENT_KRETPROBE => {
+                        event.__bindgen_anon_1.kprobe.missed
+                    }
+                    _ => 0,
+                }
+            }
+            _ => 0,
+        }
+    }
 }
 
 /// How often the kernel did not run a program because it was already running

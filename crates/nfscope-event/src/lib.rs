@@ -11,6 +11,7 @@ mod drop;
 mod evaluation;
 mod notice;
 mod packet;
+mod stack;
 mod trace;
 mod verdict;
 mod xtables;
@@ -26,11 +27,13 @@ pub use packet::{
     Arp, Device, Icmp, Ip, Link, Netns, Packet, Ports, Process, Tcp, Transport, Vlan,
 };
 
+pub use stack::{CallStack, Frame, StackContext, StackCount, StackState};
 pub use xtables::{XtPlace, XtPolicy, XtRule, XtVerdict};
 
 pub use trace::{
-    Called, ChainEnd, Cloned, Delivered, Dropped, Ended, Enter, Mapped, Missing, NoMatch, RuleText,
-    Sent, Socket, Step, Trace, TracePolicy, TraceRule, Why,
+    Called, ChainEnd, Cloned, Delivered, Dropped, Ended, Enter, EnterTable, Mapped, Missing,
+    NoMatch, RuleText, Sent, Socket, Step, TableEnd, TablePolicy, TableRule, Trace, TracePolicy,
+    TraceRule, Why,
 };
 pub use verdict::Verdict;
 
@@ -44,6 +47,8 @@ pub enum Event {
     Drop(Box<Drop>),
     /// A step on a traced packet's way.
     Trace(Box<Trace>),
+    /// A stack, and how often the kernel came to a place with it.
+    Stack(Box<StackCount>),
     /// Events that did not reach the reader, counted where they were lost.
     Lost(Lost),
     /// Something the reader should know about the stream itself.

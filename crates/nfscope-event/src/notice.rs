@@ -20,6 +20,10 @@ pub enum LossPlace {
     /// A packet's entry into a base chain was not seen, so what was decided
     /// there is missing.
     Entries,
+    /// The map of counts was full: whole events are missing.
+    Counts,
+    /// The map of stacks was full: events are counted without their stack.
+    Stacks,
     /// The kernel's netlink socket overran: rules are missing.
     Netlink,
 }

@@ -1,4 +1,4 @@
-//! Rules of x_tables: iptables-legacy, ip6tables-legacy.
+//! Rules of x_tables: iptables-legacy, ip6tables-legacy, arptables-legacy.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use crate::cause::Family;
 /// A chain of a legacy table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct XtPlace {
-    /// `ip` or `ip6`.
+    /// `ip`, `ip6` or `arp`.
     pub family: Family,
     /// Name of the table.
     pub table: String,
@@ -51,7 +51,8 @@ pub struct XtRule {
     /// Its target, as it stands behind `-j`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
-    /// The rule as `iptables-legacy -S` prints it.
+    /// The rule as `iptables-legacy -S` prints it; of arptables as
+    /// `arptables-legacy -L -n` does, behind `-A CHAIN`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
     /// `rule` lacks options of its matches or target: there is no

@@ -1,4 +1,4 @@
-//! The points of `ipt_do_table` and `ip6t_do_table` in the modules of several kernels (see `fixtures/`).
+//! The points of `ipt_do_table`, `ip6t_do_table` and `arpt_do_table` in the modules of several kernels (see `fixtures/`).
 
 use nfscope_kernel::locate::ipt::{Tables, locate};
 use nfscope_kernel::text::FunctionText;
@@ -91,5 +91,39 @@ fn linux_7_2_x86_64() {
         Tables::Ipv6,
         include_str!("fixtures/ip6t_do_table-7.2-amd64.txt"),
         "matched +0x2cd  entry=rbx skb=r14 table=[sp+0x48] param=sp+0xa8\nverdict +0x32a  entry=rbx skb=r14 table=[sp+0x48] param=sp+0xa8 verdict=rax",
+    );
+}
+
+#[test]
+fn arp_tables() {
+    shows(
+        Tables::Arp,
+        include_str!("fixtures/arpt_do_table-5.10-amd64.txt"),
+        "matched +0x362  entry=rbx skb=r13 info=rbp param=sp+0x28\nverdict +0x39a  entry=rbx skb=r13 info=rbp param=sp+0x28 verdict=rax",
+    );
+    shows(
+        Tables::Arp,
+        include_str!("fixtures/arpt_do_table-6.1-amd64.txt"),
+        "matched +0x338  entry=rbx skb=r12 info=r14 param=sp+0x28\nverdict +0x374  entry=rbx skb=r12 info=r14 param=sp+0x28 verdict=rax",
+    );
+    shows(
+        Tables::Arp,
+        include_str!("fixtures/arpt_do_table-6.12-amd64.txt"),
+        "matched +0x36c  entry=rbx skb=rbp info=[sp+0x8] param=sp+0x30\nverdict +0x3a6  entry=rbx skb=rbp info=[sp+0x8] param=sp+0x30 verdict=rax",
+    );
+    shows(
+        Tables::Arp,
+        include_str!("fixtures/arpt_do_table-6.12-arm64.txt"),
+        "matched +0x388  entry=x19 skb=x28 info=x22 param=sp+0x20\nverdict +0x3b8  entry=x19 skb=x28 info=x22 param=sp+0x20 verdict=x0",
+    );
+    shows(
+        Tables::Arp,
+        include_str!("fixtures/arpt_do_table-6.18-amd64.txt"),
+        "matched +0x40d  entry=rbx skb=r15 info=[sp+0x18] param=sp+0x78\nverdict +0x448  entry=rbx skb=r15 info=[sp+0x18] param=sp+0x78 verdict=rax",
+    );
+    shows(
+        Tables::Arp,
+        include_str!("fixtures/arpt_do_table-7.2-amd64.txt"),
+        "matched +0x3da  entry=rbx skb=rbp info=r15 param=sp+0x70\nverdict +0x416  entry=rbx skb=rbp info=r15 param=sp+0x70 verdict=rax",
     );
 }

@@ -1,4 +1,4 @@
-//! Rules of x_tables (iptables-legacy): attached when a table's module is there,
+//! Rules of x_tables (iptables-legacy and its like): attached when a table's module is there,
 //! let go when it is gone.
 
 use std::path::Path;
@@ -6,14 +6,117 @@ use std::sync::Arc;
 
 use nfscope_collect::CollectError;
 use nfscope_collect::drop::DropCollector;
-use nfscope_collect::legacy::{ChangeCount, Changes, LegacySetup, tables_loaded};
+use nfscope_collect::legacy::{
+    Arguments, ChangeCount, Changes, EdgesSetup, LegacySetup, tables_loaded,
+};
 use nfscope_collect::nft::Scratch;
+use nfscope_collect::trace::TraceCollector;
 use nfscope_kernel::btf::Btf;
 use nfscope_kernel::layout::LegacyLayout;
 use nfscope_kernel::locate::ipt::{LegacyLocated, Tables};
 
 /// How often a family is tried: a module shows up a moment before its table.
 pub const ATTEMPTS: u32 = 4;
+
+/// A collector that can tell rules of x_tables.
+pub trait Host {
+    /// The families that it can tell.
+    const TABLES: &[Tables];
+
+    /// Attaches to a family's table function. `btf`: the kernel's types.
+    fn attach(
+        &mut self,
+        setup: &LegacySetup,
+        scratch: &Scratch,
+        changes: &Changes,
+        btf: Arc<Btf>,
+    ) -> Result<(), CollectError>;
+
+    /// The same to the function's entry and return, which tell its table alone;
+    /// none where that is of no use.
+    fn attach_edges(
+        &mut self,
+        setup: &EdgesSetup,
+        scratch: &Scratch,
+        changes: &Changes,
+    ) -> Option<Result<(), CollectError>>;
+
+    /// Lets go of a family.
+    fn detach(&mut self, tables: Tables);
+}
+
+impl Host for DropCollector {
+    const TABLES: &[Tables] = &Tables::ALL;
+
+    fn attach(
+        &mut self,
+        setup: &LegacySetup,
+        scratch: &Scratch,
+        changes: &Changes,
+        _: Arc<Btf>,
+    ) -> Result<(), CollectError> {
+        self.attach_legacy(setup, scratch, changes)
+    }
+
+    fn attach_edges(
+        &mut self,
+        setup: &EdgesSetup,
+        scratch: &Scratch,
+        changes: &Changes,
+    ) -> Option<Result<(), CollectError>> {
+        Some(self.attach_legacy_edges(setup, scratch, changes))
+    }
+
+    fn detach(&mut self, tables: Tables) {
+        self.detach_legacy(tables);
+    }
+}
+
+impl Host for TraceCollector {
+    const TABLES: &[Tables] = &[Tables::Ipv4, Tables::Ipv6];
+
+    fn attach(
+        &mut self,
+        setup: &LegacySetup,
+        scratch: &Scratch,
+        changes: &Changes,
+        btf: Arc<Btf>,
+    ) -> Result<(), CollectError> {
+        // connections' types are those of a module
+        let module = if nfscope_ruleset::nf_tables_loaded() { "nf_tables" } else { "nf_conntrack" };
+        let btf = Btf::module(module, btf).map_err(|e| refuse(e.to_string()))?;
+        self.attach_legacy(setup, scratch, changes, &btf)
+    }
+
+    fn attach_edges(
+        &mut self,
+        _: &EdgesSetup,
+        _: &Scratch,
+        _: &Changes,
+    ) -> Option<Result<(), CollectError>> {
+        None
+    }
+
+    fn detach(&mut self, tables: Tables) {
+        self.detach_legacy(tables);
+    }
+}
+
+fn refuse(reason: String) -> CollectError {
+    CollectError::Backend { backend: "legacy", reason }
+}
+
+/// Where x_tables keeps what.
+pub fn layout(vmlinux: Arc<Btf>) -> Result<(LegacyLayout, Btf), CollectError> {
+    let btf = Btf::module("x_tables", vmlinux).map_err(|e| refuse(e.to_string()))?;
+    let layout = LegacyLayout::from_btf(&btf).map_err(|e| refuse(e.to_string()))?;
+    Ok((layout, btf))
+}
+
+/// A host's families, with their numbers among all.
+fn families<H: Host>() -> impl Iterator<Item = (usize, Tables)> {
+    Tables::ALL.into_iter().enumerate().filter(|(_, tables)| H::TABLES.contains(tables))
+}
 
 /// What is known of one family.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -25,50 +128,92 @@ enum State {
     Failed(u32),
     /// Its rules are told.
     Attached,
+    /// Its tables are told, its rules are not.
+    TablesAlone,
 }
 
-/// The probes of both families.
+/// How much a family's probes tell.
+enum Detail {
+    /// Rules and policies.
+    Rules,
+    /// Tables and hooks alone, and why.
+    Tables(String),
+}
+
+/// The probes of all families.
 #[derive(Default)]
 pub struct LegacyRules {
     changes: Option<Changes>,
     followed: bool,
-    states: [State; 2],
+    states: [State; Tables::ALL.len()],
 }
 
 impl LegacyRules {
     /// Attaches to families whose tables have come, lets go of those whose
     /// tables have gone. Sentences for the user: what does not work.
-    pub fn advance(&mut self, collector: &mut DropCollector, scratch: &Scratch) -> Vec<String> {
+    pub fn advance<H: Host>(&mut self, collector: &mut H, scratch: &Scratch) -> Vec<String> {
         let mut notices = Vec::new();
         if self.changes.is_some() && !Path::new("/sys/module/x_tables").exists() {
             // the probes went with the module
             self.changes = None;
             self.followed = false;
         }
-        for (n, tables) in Tables::ALL.into_iter().enumerate() {
+        for (n, tables) in families::<H>() {
             match (tables_loaded(tables), self.states[n]) {
-                (false, State::Absent) | (true, State::Attached | State::Failed(ATTEMPTS)) => {}
+                (false, State::Absent)
+                | (true, State::Attached | State::TablesAlone | State::Failed(ATTEMPTS)) => {}
                 (false, _) => {
-                    collector.detach_legacy(tables);
+                    collector.detach(tables);
                     self.states[n] = State::Absent;
                 }
                 (true, before) => {
                     let failures = if let State::Failed(count) = before { count } else { 0 };
                     let attached = self.attach(tables, collector, scratch);
-                    self.states[n] = match &attached {
-                        Ok(()) => State::Attached,
-                        Err(_) => State::Failed(failures + 1),
+                    let module = tables.module();
+                    self.states[n] = match attached {
+                        Ok(Detail::Rules) => State::Attached,
+                        Ok(Detail::Tables(why)) => {
+                            notices.push(format!(
+                                "of {module} (legacy) tables and hooks are named, rules are not: {why}"
+                            ));
+                            State::TablesAlone
+                        }
+                        Err(e) => {
+                            if failures + 1 == ATTEMPTS {
+                                notices
+                                    .push(format!("rules of {module} (legacy) are not named: {e}"));
+                            }
+                            State::Failed(failures + 1)
+                        }
                     };
-                    if let Err(e) = attached
-                        && failures + 1 == ATTEMPTS
-                    {
-                        let module = tables.module();
-                        notices.push(format!("rules of {module} (legacy) are not named: {e}"));
-                    }
                 }
             }
         }
         notices
+    }
+
+    /// Attaches to what is there; an error if that is nothing.
+    pub fn begin<H: Host>(
+        &mut self,
+        collector: &mut H,
+        scratch: &Scratch,
+    ) -> Result<(), CollectError> {
+        let mut failed = None;
+        for (n, tables) in families::<H>() {
+            if tables_loaded(tables) {
+                match self.attach(tables, collector, scratch) {
+                    Ok(Detail::Rules) => self.states[n] = State::Attached,
+                    Ok(Detail::Tables(_)) => self.states[n] = State::TablesAlone,
+                    // of the other family's programs it would be the same
+                    Err(CollectError::Interruptible) => return Err(CollectError::Interruptible),
+                    Err(e) => failed = Some(e),
+                }
+            }
+        }
+        match failed {
+            Some(e) if !self.attached() => Err(e),
+            _ => Ok(()),
+        }
     }
 
     /// Whether rules of any family are told.
@@ -78,7 +223,7 @@ impl LegacyRules {
 
     /// Another collector goes on: nothing is attached to it yet.
     pub fn begin_anew(&mut self) {
-        self.states = [State::Absent; 2];
+        self.states = [State::Absent; Tables::ALL.len()];
     }
 
     /// How many tables were replaced: once, when that begins to be counted.
@@ -90,20 +235,35 @@ impl LegacyRules {
     fn attach(
         &mut self,
         tables: Tables,
-        collector: &mut DropCollector,
+        collector: &mut impl Host,
         scratch: &Scratch,
-    ) -> Result<(), CollectError> {
-        let refuse = |reason: String| CollectError::Backend { backend: "legacy", reason };
+    ) -> Result<Detail, CollectError> {
         let vmlinux = Arc::new(Btf::vmlinux().map_err(|e| refuse(e.to_string()))?);
-        let btf = Btf::module("x_tables", vmlinux).map_err(|e| refuse(e.to_string()))?;
-        let layout = LegacyLayout::from_btf(&btf).map_err(|e| refuse(e.to_string()))?;
-        let found = LegacyLocated::find(tables, Some(&btf)).map_err(|e| refuse(e.to_string()))?;
-        let LegacyLocated { points, address } = found;
-        let setup = LegacySetup { tables, points, address, layout };
+        let (layout, btf) = layout(Arc::clone(&vmlinux))?;
+        let found = LegacyLocated::find(tables, Some(&btf));
         let changes = match self.changes.take() {
             Some(changes) => changes,
             None => Changes::start()?,
         };
-        collector.attach_legacy(&setup, scratch, self.changes.insert(changes))
+        let changes = self.changes.insert(changes);
+        let why = match found {
+            Ok(LegacyLocated { points, address }) => {
+                let setup = LegacySetup { tables, points, address, layout };
+                collector.attach(&setup, scratch, changes, vmlinux)?;
+                return Ok(Detail::Rules);
+            }
+            Err(why) => why.to_string(),
+        };
+        let types = Btf::module(tables.module(), vmlinux).map_err(|e| refuse(e.to_string()))?;
+        let mut failure = refuse(why.clone());
+        for arguments in Arguments::of(tables, &types) {
+            let setup = EdgesSetup { tables, arguments, layout: layout.clone() };
+            match collector.attach_edges(&setup, scratch, changes) {
+                Some(Ok(())) => return Ok(Detail::Tables(why)),
+                Some(Err(e)) => failure = e,
+                None => {}
+            }
+        }
+        Err(failure)
     }
 }

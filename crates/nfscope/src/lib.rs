@@ -10,4 +10,5 @@ pub mod machine;
 pub mod resolve;
 pub mod signals;
 pub mod sinks;
+pub mod targets;
 pub mod trace_backend;

@@ -1,18 +1,24 @@
-//! Starts the collector of `trace`: by the best backend that works here.
+//! Starts the collector of `trace`: by the best backend that works here; beside
+//! it the probes for tables of iptables-legacy.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use nfscope_collect::CollectError;
-use nfscope_collect::nft::{Scratch, nft_offsets, trace_arguments};
+use nfscope_collect::legacy::{ChangeCount, tables_loaded};
+use nfscope_collect::nft::{Scratch, nft_offsets, state_offsets, trace_arguments};
 use nfscope_collect::trace::{
     Attachment, TraceCollector, TraceLosses, TraceOptions, TraceRecord, TraceSetup,
 };
 use nfscope_event::Backend;
+use nfscope_kernel::btf::Btf;
 use nfscope_kernel::layout::NftLayout;
+use nfscope_kernel::locate::ipt::Tables;
 use nfscope_kernel::locate::nft::NftPoints;
 use nfscope_ruleset::netlink::scratch::Table;
 
 use crate::cli::TraceBackendChoice;
+use crate::legacy::{self, LegacyRules};
 use crate::machine::Machine;
 
 /// A running collector and what it needs to stay alive.
@@ -22,7 +28,10 @@ pub struct StartedTrace {
     pub notices: Vec<String>,
     /// Keeps the trace key on.
     _key: Option<Table>,
-    _scratch: Scratch,
+    scratch: Scratch,
+    legacy: LegacyRules,
+    /// nf_tables is not loaded: only tables of x_tables are shown.
+    without_nft: bool,
 }
 
 impl StartedTrace {
@@ -39,9 +48,27 @@ impl StartedTrace {
     /// The backend in words.
     pub fn describe(&self) -> &'static str {
         match self.backend() {
+            _ if self.without_nft => "rules of iptables-legacy by probe points in its tables",
             Backend::Frame | Backend::Points => "rules by probe points in nft_do_chain",
             _ => "rules by the trace hook",
         }
+    }
+
+    /// Attaches to legacy tables that have come, lets go of those that have gone.
+    /// Sentences for the user.
+    pub fn advance(&mut self) -> Vec<String> {
+        let mut notices = self.legacy.advance(&mut self.collector, &self.scratch);
+        if self.without_nft && nfscope_ruleset::nf_tables_loaded() {
+            self.without_nft = false;
+            let text = "nf_tables was loaded: its rules are shown when trace is started anew";
+            notices.push(text.into());
+        }
+        notices
+    }
+
+    /// How many legacy tables were replaced: once, when that begins to be counted.
+    pub fn new_count(&mut self) -> Option<ChangeCount> {
+        self.legacy.new_count()
     }
 
     /// Waits for records.
@@ -65,21 +92,25 @@ pub fn start(
         TraceBackendChoice::TraceHook => "trace_hook",
         TraceBackendChoice::Points | TraceBackendChoice::Auto => "points",
     };
+    let start = Start { options, machine };
+    if !machine.has_nf_tables && Tables::ALL.into_iter().any(tables_loaded) {
+        return start.tables_only();
+    }
     let layout = machine.layout.as_ref().map_err(|reason| CollectError::Backend {
         backend,
         reason: if machine.has_nf_tables {
             reason.clone()
         } else {
-            "nf_tables is not loaded, so no packet passes a rule of it; nft list ruleset loads it"
+            "neither nf_tables nor a table of iptables-legacy is loaded, so no packet passes a \
+             rule; nft list ruleset or iptables-legacy -L loads them"
                 .into()
         },
     })?;
-    let start = Start { options, machine, layout };
-    match choice {
-        TraceBackendChoice::Points => start.points(),
-        TraceBackendChoice::TraceHook => start.trace_hook(),
-        TraceBackendChoice::Auto => start.points().or_else(|points| {
-            let mut started = start.trace_hook().map_err(|hook| {
+    let mut started = match choice {
+        TraceBackendChoice::Points => start.points(layout),
+        TraceBackendChoice::TraceHook => start.trace_hook(layout),
+        TraceBackendChoice::Auto => start.points(layout).or_else(|points| {
+            let mut started = start.trace_hook(layout).map_err(|hook| {
                 CollectError::NoBackend(format!(
                     "trace needs kprobes or fentry: {points}; {hook}; drops may still work, \
                      see nfscope doctor"
@@ -88,38 +119,58 @@ pub fn start(
             started.notices.push(points.to_string());
             Ok(started)
         }),
-    }
+    }?;
+    let notices = started.advance();
+    started.notices.extend(notices);
+    Ok(started)
 }
 
 struct Start<'a> {
     options: &'a TraceOptions,
     machine: &'a Machine,
-    layout: &'a NftLayout,
 }
 
 impl Start<'_> {
-    fn points(&self) -> Result<StartedTrace, CollectError> {
+    fn points(&self, layout: &NftLayout) -> Result<StartedTrace, CollectError> {
         let refuse = |reason: String| CollectError::Backend { backend: "points", reason };
-        let located = self.machine.locate(self.layout).map_err(refuse)?;
-        let offsets = nft_offsets(self.layout, &self.machine.btf);
+        let located = self.machine.locate(layout).map_err(refuse)?;
+        let offsets = nft_offsets(layout, &self.machine.btf);
         let setup = |by| TraceSetup::points(offsets, &located.points, by, |f| self.has_function(f));
         self.either(refuse, |by| self.run(setup(by).map_err(refuse)?, Some(&located.points)))
     }
 
-    fn trace_hook(&self) -> Result<StartedTrace, CollectError> {
+    fn trace_hook(&self, layout: &NftLayout) -> Result<StartedTrace, CollectError> {
         let refuse = |reason: String| CollectError::Backend { backend: "trace_hook", reason };
-        let arguments = trace_arguments(self.layout, &self.machine.btf).ok_or_else(|| {
+        let arguments = trace_arguments(layout, &self.machine.btf).ok_or_else(|| {
             refuse("this kernel has no function __nft_trace_packet that nfscope understands".into())
         })?;
-        let offsets = nft_offsets(self.layout, &self.machine.btf);
+        let offsets = nft_offsets(layout, &self.machine.btf);
         // rules that do not match are told by a probe point only
         let points = match self.options.misses {
-            Some(_) => Some(self.machine.locate(self.layout).map_err(refuse)?.points),
+            Some(_) => Some(self.machine.locate(layout).map_err(refuse)?.points),
             None => None,
         };
         self.either(refuse, |by| {
             let has = |f: &str| self.has_function(f);
             self.run(TraceSetup::trace_hook(offsets, arguments, by, has), points.as_ref())
+        })
+    }
+
+    /// Without nftables.
+    fn tables_only(&self) -> Result<StartedTrace, CollectError> {
+        let refuse = |reason: String| CollectError::Backend { backend: "legacy", reason };
+        let vmlinux = Btf::vmlinux().map_err(|e| refuse(e.to_string()))?;
+        let (layout, _) = legacy::layout(Arc::new(vmlinux))?;
+        let offsets = state_offsets(&layout);
+        self.either(refuse, |by| {
+            let setup = TraceSetup::without_nft(offsets, by, |f| self.has_function(f));
+            let btf = &self.machine.btf;
+            let (scratch, options) = (Scratch::new()?, self.options);
+            let mut collector = TraceCollector::start_untried(options, &setup, btf)?;
+            let mut legacy = LegacyRules::default();
+            legacy.begin(&mut collector, &scratch)?;
+            let (notices, _key) = (Vec::new(), None);
+            Ok(StartedTrace { collector, notices, _key, scratch, legacy, without_nft: true })
         })
     }
 
@@ -167,7 +218,14 @@ impl Start<'_> {
         let scratch = Scratch::new()?;
         let key = if setup.trace_key { Some(scratch.trace_key()?) } else { None };
         let collector = TraceCollector::start(self.options, &setup, &scratch, &self.machine.btf)?;
-        Ok(StartedTrace { collector, notices: Vec::new(), _key: key, _scratch: scratch })
+        Ok(StartedTrace {
+            collector,
+            notices: Vec::new(),
+            _key: key,
+            scratch,
+            legacy: LegacyRules::default(),
+            without_nft: false,
+        })
     }
 
     fn has_function(&self, name: &str) -> bool {

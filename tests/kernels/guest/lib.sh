@@ -14,6 +14,7 @@
 #   listen NAME tcp|udp ADDR:PORT
 #   send NAME ARGUMENTS…        `nfscope-guest send` in a namespace
 #   nfscope_start ARGUMENTS…    `nfscope drops --json ARGUMENTS…`, until it watches
+#                               (for $NFSCOPE_PATIENCE seconds, 30 if not set)
 #   nfscope_run ARGUMENTS…      the same for `nfscope ARGUMENTS…`
 #   nfscope_stop                SIGINT; its status must be 0
 #   nfscope_wait                wait for its end without a signal
@@ -24,6 +25,9 @@
 #   monitor_trace NAME          `nft monitor trace` in a namespace, from now on
 #   expect_decisions NAME       the last nfscope's decisions in a namespace are those
 #                               that it has told since the last time
+#   backend_rules               rules that drop and reject for `expect_backend`: $wanted is one's handle
+#   expect_backend NAME         the last nfscope is sent packets, ends, and names those rules
+#   unload_nf_tables            as on a machine where nothing has used it yet
 #   expect_text PART            a part of a line that the last nfscope printed
 #   expect_equal WHAT FOUND EXPECTED
 #   has_reasons                 whether the kernel gives drop reasons (5.17)
@@ -190,7 +194,8 @@ nfscope_run() {
     nfscope "$@" ${NFSCOPE_ARGUMENTS-} >>"$EVENTS" 2>"$ERRORS" </dev/null &
     NFSCOPE=$!
     set +m
-    nfscope-guest await "$ERRORS" "nfscope: watching" --pid "$NFSCOPE" || {
+    nfscope-guest await "$ERRORS" "nfscope: watching" --pid "$NFSCOPE" \
+        --limit "${NFSCOPE_PATIENCE-30}" || {
         cat "$ERRORS"
         fail "nfscope did not start to watch"
     }
@@ -263,6 +268,45 @@ expect_decisions() {
         diff "$W/kernel" "$W/decisions" | head -n 20
         fail "not the kernel's decisions"
     }
+}
+
+unload_nf_tables() {
+    local users module
+    while users=$(awk '$1 == "nf_tables" { print $4 }' /proc/modules) && [ -n "$users" ]; do
+        for module in ${users//,/ } nf_tables; do
+            [ "$module" = - ] || modprobe -r "$module" || fail "$module stays"
+        done
+    done
+}
+
+backend_rules() {
+    topology 4
+    rules server <<'EOF'
+table inet filter {
+    chain input {
+        type filter hook input priority filter; policy drop;
+        ct state established,related accept
+        tcp dport 10000 drop
+        udp dport 10001 accept
+        udp dport 10003 reject
+    }
+}
+EOF
+    wanted=$(handle server "tcp dport 10000 drop")
+}
+
+expect_backend() {
+    send client segment 10.0.0.2:10000 --flags S --count 2 --port 4000
+    send client udp 10.0.0.2:10001 --count 3
+    send client udp 10.0.0.2:10002 --count 4
+    send client udp 10.0.0.2:10003 --count 5
+    nfscope_stop
+    expect_drops 7 cause.kind=nft_rule backend="$1"
+    expect_drops 2 cause.kind=nft_rule cause.handle="$wanted" \
+        "cause.rule=tcp dport 10000 drop" packet.transport.destination=10000
+    expect_drops 5 cause.kind=nft_rule cause.verdict=reject packet.transport.destination=10003
+    expect_drops 4 backend="$1" cause.kind=nft_policy cause.chain=input \
+        packet.transport.destination=10002
 }
 
 expect_text() {

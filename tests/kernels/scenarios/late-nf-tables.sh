@@ -3,11 +3,7 @@
 # architectures: amd64 arm64
 # timeout: 120
 # The scenarios before it have left nf_tables.
-while users=$(awk '$1 == "nf_tables" { print $4 }' /proc/modules) && [ -n "$users" ]; do
-    for module in ${users//,/ } nf_tables; do
-        [ "$module" = - ] || modprobe -r "$module" || fail "$module stays"
-    done
-done
+unload_nf_tables
 topology 4
 nfscope_start
 ! grep -qw ^nf_tables /proc/modules || fail "nfscope loaded nf_tables"

@@ -1,11 +1,7 @@
 # Rules of nftables and of iptables-legacy beside each other; nf_tables is
 # loaded while nfscope runs, and legacy rules are named before and after.
 # timeout: 120
-while users=$(awk '$1 == "nf_tables" { print $4 }' /proc/modules) && [ -n "$users" ]; do
-    for module in ${users//,/ } nf_tables; do
-        [ "$module" = - ] || modprobe -r "$module" || fail "$module stays"
-    done
-done
+unload_nf_tables
 topology 4
 within server iptables-legacy -A INPUT -p udp --dport 10000 -j DROP
 within server iptables-legacy -A INPUT -p udp --dport 10001 -j REJECT

@@ -6,15 +6,15 @@ four() { within server iptables-legacy "$@"; }
 four -A INPUT -p udp --dport 10000 -m comment --comment first -j DROP
 nfscope_start
 # Tables are read as soon as nfscope watches, and anew when they are replaced.
-sleep 2
+sleep 4
 send client udp 10.0.0.2:10000
 four -F INPUT
 four -A INPUT -p udp --dport 10001 -j ACCEPT
 four -A INPUT -p udp --dport 10000 -m comment --comment second -j DROP
-sleep 2
+sleep 4
 send client udp 10.0.0.2:10000 --count 2
 four -D INPUT 1
-sleep 2
+sleep 4
 send client udp 10.0.0.2:10000 --count 3
 four -F INPUT
 send client udp 10.0.0.2:10000

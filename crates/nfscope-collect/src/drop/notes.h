@@ -132,12 +132,7 @@ int at_policy(struct pt_regs *ctx)
 EVAL(at_queue, NOTE_QUEUE)
 EVAL(at_fwd, NOTE_FWD)
 
-/*
- * __nft_trace_packet, called for every matching rule, verdict and policy
- * while the trace key is on. Its arguments changed: (info, chain, type) until
- * 6.3, (pkt, verdict, rule, info, type) since "netfilter: nf_tables: remove
- * unneeded conditional" and its series in 6.4; the loader says which is where.
- */
+/* With the arguments of __nft_trace_packet (trace_packet.h). */
 #define NF_DROP 0
 #define NF_QUEUE 3
 
@@ -179,27 +174,6 @@ static __always_inline void traced(const u64 *arg)
 		   base + cfg.nft.base_chain, 1, verdict);
 }
 
-SEC("kprobe")
-int trace_packet_kprobe(struct pt_regs *ctx)
-{
-	u64 arg[8] = { PT_REGS_PARM1(ctx), PT_REGS_PARM2(ctx), PT_REGS_PARM3(ctx),
-		       PT_REGS_PARM4(ctx), PT_REGS_PARM5(ctx) };
-
-	traced(arg);
-	return 0;
-}
-
-SEC("fentry")
-int trace_packet_fentry(u64 *ctx)
-{
-	u64 arg[8] = { ctx[0], ctx[1], ctx[2] };
-
-	if (cfg.trace.type == 4 || cfg.trace.info == 3) {
-		arg[3] = ctx[3];
-		arg[4] = ctx[4];
-	}
-	traced(arg);
-	return 0;
-}
+#include "../bpf/trace_packet.h"
 
 #endif

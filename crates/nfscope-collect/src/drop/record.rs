@@ -122,7 +122,7 @@ pub struct LegacyPart {
     pub entry: Option<u32>,
     /// Bytes of all entries.
     pub size: u32,
-    /// How many entries there are.
+    /// How many entries there are; 0: the table is all that is known.
     pub entries: u32,
     /// How many tables had been replaced until then; none: one was just being
     /// replaced.
@@ -133,14 +133,23 @@ pub struct LegacyPart {
     pub output: Option<(u32, String)>,
 }
 
+/// The table whose function does not know its name any more where it decides:
+/// ARP has no other (`net/ipv4/netfilter/arptable_filter.c`).
+const ONLY_TABLE: &str = "filter";
+
 impl LegacyPart {
-    fn of(part: NftPart) -> Self {
+    /// Whether nobody can say which of the table's rules or policies it was.
+    pub fn is_table_alone(&self) -> bool {
+        self.entries == 0
+    }
+
+    pub(crate) fn of(part: NftPart) -> Self {
         Self {
             note: part.note,
             age_ns: part.age_ns,
             family: part.family,
             hook: part.hook,
-            table: part.table,
+            table: if part.table.is_empty() { ONLY_TABLE.into() } else { part.table },
             entry: u32::try_from(part.rule).ok().filter(|at| *at != u32::MAX),
             size: part.chain_handle as u32,
             entries: (part.chain_handle >> 32) as u32,

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Which rule of x_tables is about to end a packet: ipt_do_table, ip6t_do_table.
+ * Which rule of x_tables is about to end a packet: ipt_do_table, ip6t_do_table,
+ * arpt_do_table.
  * The note is taken by the tracepoint that sees the packet freed, as those of
  * nftables are (drop/slots.h). One object for each of the functions.
+ *
+ * Where the points are not to be found, the function's entry and return tell
+ * the table and its verdict, and the rule stays unknown.
  *
  * Both points are passed only for rules that match. Nearly all of these let the
  * packet go on: what ends it is told apart first, with three loads.
@@ -17,6 +21,8 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 const volatile struct legacy_config legacy = {};
 
+#include "target.h"
+
 #define AT(point, what) value_at(ctx, legacy.point.what.kind, legacy.point.what.offset)
 
 /* include/uapi/linux/netfilter.h */
@@ -24,14 +30,11 @@ const volatile struct legacy_config legacy = {};
 #define NF_QUEUE 3
 #define NF_VERDICT_MASK 0xff
 
-/* include/uapi/linux/netfilter/x_tables.h */
-#define TARGET_POINTER 8 /* xt_entry_target.u.kernel.target */
-#define STANDARD_VERDICT 32 /* xt_standard_target.verdict: -(verdict) - 1, or a jump */
-
-static __always_inline void leave(u64 entry, u64 skb, u64 table, u64 param, u32 verdict)
+/* `entry`: 0 if it is not known. */
+static __always_inline void leave(u64 entry, u64 skb, u64 table, u32 is_info, u64 state,
+				  u32 verdict)
 {
-	u64 info = load_u64(table + legacy.table_private), at;
-	u64 state = load_u64(param + legacy.param_state);
+	u64 info = is_info ? table : load_u64(table + legacy.table_private), at;
 	struct table_changes *c = table_changes();
 	struct legacy_note *l;
 	struct note *n;
@@ -45,9 +48,13 @@ static __always_inline void leave(u64 entry, u64 skb, u64 table, u64 param, u32 
 	n->skb = 0;
 	bpf_probe_read_kernel(n->state, sizeof(n->state), (void *)state);
 	l = (struct legacy_note *)n->data;
-	bpf_probe_read_kernel(l->table, sizeof(l->table), (void *)(table + legacy.table_name));
-	l->size = load_u32(info + legacy.info_size);
-	l->number = load_u32(info + legacy.info_number);
+	if (is_info)
+		__builtin_memset(l->table, 0, sizeof(l->table));
+	else
+		bpf_probe_read_kernel(l->table, sizeof(l->table),
+				      (void *)(table + legacy.table_name));
+	l->size = entry ? load_u32(info + legacy.info_size) : 0;
+	l->number = entry ? load_u32(info + legacy.info_number) : 0;
 	l->change = c && c->begun == c->done ? c->begun : CHANGING;
 	l->in = load_u64(state + legacy.state_in);
 	l->out = load_u64(state + legacy.state_out);
@@ -55,12 +62,12 @@ static __always_inline void leave(u64 entry, u64 skb, u64 table, u64 param, u32 
 	l->family = legacy.family;
 	l->hook = hook;
 	at = entry - (info + legacy.info_entries);
-	if (at >= l->size)
+	if (!entry || at >= l->size)
 		at = NO_ENTRY;
 	kind = NOTE_LEGACY_RULE;
 	if ((verdict & NF_VERDICT_MASK) == NF_QUEUE)
 		kind = NOTE_LEGACY_QUEUE;
-	else if (load_u32(info + legacy.info_underflow + 4 * (hook & 7)) == at)
+	else if (entry && load_u32(info + legacy.info_underflow + 4 * (hook & 7)) == at)
 		kind = NOTE_LEGACY_POLICY;
 	n->decision.rule = at;
 	n->decision.chain = table;
@@ -72,18 +79,6 @@ static __always_inline void leave(u64 entry, u64 skb, u64 table, u64 param, u32 
 	n->copied = 1;
 	n->check = note_check((u32)skb, n);
 	n->skb = skb;
-}
-
-/* The target of an entry. */
-static __always_inline u64 target_of(u64 entry)
-{
-	return entry + (load_u32(entry + legacy.target_offset) & 0xffff);
-}
-
-/* Whether the target is a function; else it is the standard one. */
-static __always_inline bool is_function(u64 target)
-{
-	return load_u64(load_u64(target + TARGET_POINTER) + legacy.target_function) != 0;
 }
 
 /* All matches of a rule have said yes. */
@@ -100,7 +95,8 @@ int at_table_match(struct pt_regs *ctx)
 	verdict = -load_u32(target + STANDARD_VERDICT) - 1;
 	if (verdict != NF_DROP && verdict != NF_QUEUE)
 		return 0;
-	leave(entry, AT(matched, skb), AT(matched, table), AT(matched, param), verdict);
+	leave(entry, AT(matched, skb), AT(matched, table), legacy.matched.is_info,
+	      load_u64(AT(matched, param) + legacy.param_state), verdict);
 	return 0;
 }
 
@@ -120,6 +116,65 @@ int at_table_verdict(struct pt_regs *ctx)
 		__sync_fetch_and_add(&lost.notes, 1);
 		return 0;
 	}
-	leave(entry, AT(verdict, skb), AT(verdict, table), AT(verdict, param), verdict);
+	leave(entry, AT(verdict, skb), AT(verdict, table), legacy.verdict.is_info,
+	      load_u64(AT(verdict, param) + legacy.param_state), verdict);
+	return 0;
+}
+
+/*
+ * Traversals under way, by where the function's return address is on the stack:
+ * no two that have not returned share it.
+ */
+struct traversal {
+	u64 skb;
+	u64 table;
+	u64 state;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, u64);
+	__type(value, struct traversal);
+} traversals SEC(".maps");
+
+SEC("kprobe")
+int at_table_entry(struct pt_regs *ctx)
+{
+	u64 arg[4] = { PT_REGS_PARM1(ctx), PT_REGS_PARM2(ctx), PT_REGS_PARM3(ctx) };
+	u64 stack = PT_REGS_SP(ctx);
+	struct traversal t = {
+		.skb = arg[legacy.skb_arg & 3],
+		.table = arg[legacy.table_arg & 3],
+		.state = arg[legacy.state_arg & 3],
+	};
+
+	/* the last one there was not seen to return */
+	if (bpf_map_lookup_elem(&traversals, &stack))
+		__sync_fetch_and_add(&lost.notes, 1);
+	if (bpf_map_update_elem(&traversals, &stack, &t, 0))
+		__sync_fetch_and_add(&lost.notes, 1);
+	return 0;
+}
+
+/* What a call has put on the stack, and a return taken off. */
+#if defined(__TARGET_ARCH_arm64)
+#define RETURN_ADDRESS 0
+#else
+#define RETURN_ADDRESS 8
+#endif
+
+SEC("kretprobe")
+int at_table_return(struct pt_regs *ctx)
+{
+	u64 stack = PT_REGS_SP(ctx) - RETURN_ADDRESS;
+	struct traversal *t = bpf_map_lookup_elem(&traversals, &stack);
+	u32 verdict = PT_REGS_RC(ctx);
+
+	if (!t)
+		return 0;
+	if ((verdict & NF_VERDICT_MASK) == NF_DROP || (verdict & NF_VERDICT_MASK) == NF_QUEUE)
+		leave(0, t->skb, t->table, 0, t->state, verdict);
+	bpf_map_delete_elem(&traversals, &stack);
 	return 0;
 }

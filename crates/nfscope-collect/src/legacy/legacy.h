@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Rules of x_tables (iptables-legacy): what the programs of legacy.bpf.c are
+ * Rules of x_tables (iptables-legacy and its like): what the programs of legacy.bpf.c are
  * told, and what they leave in a note. legacy/probes.rs mirrors the settings.
  */
 #ifndef NFSCOPE_LEGACY_H
@@ -12,8 +12,10 @@
 struct table_values {
 	struct value_at entry; /* struct ipt_entry */
 	struct value_at skb;
-	struct value_at table; /* struct xt_table */
+	struct value_at table; /* struct xt_table; is_info: its private */
 	struct value_at param; /* struct xt_action_param */
+	u32 is_info;
+	u32 unused;
 };
 
 struct legacy_config {
@@ -33,7 +35,10 @@ struct legacy_config {
 	u32 state_hook;
 	u32 state_in;
 	u32 state_out;
-	u32 unused;
+	/* numbers of the function's arguments, for its entry */
+	u32 skb_arg;
+	u32 table_arg;
+	u32 state_arg;
 };
 
 #define LEGACY_TABLE_NAME 32 /* XT_TABLE_MAXNAMELEN */
@@ -46,9 +51,9 @@ struct table_changes {
 
 /* In the place of a note's registers, which legacy rules have none of. */
 struct legacy_note {
-	char table[LEGACY_TABLE_NAME];
+	char table[LEGACY_TABLE_NAME]; /* empty: only its struct xt_table_info is known */
 	u32 size; /* bytes of the table's entries */
-	u32 number; /* of entries */
+	u32 number; /* of entries; 0: nobody can say which entry it was */
 	u64 change; /* tables replaced until then; CHANGING: one was being replaced */
 	u64 in; /* struct net_device */
 	u64 out;

@@ -1,14 +1,17 @@
-//! Rules of x_tables (iptables-legacy, ip6tables-legacy): probes in the table
+//! Rules of x_tables (iptables-legacy, ip6tables-legacy, arptables-legacy): probes in the table
 //! functions leave notes for the drop tracepoint, as those of nftables do.
 
 mod changes;
+mod edges;
 mod probes;
 mod self_test;
 
 pub use changes::{ChangeCount, Changes};
+pub use edges::{Arguments, EdgesSetup};
 pub(crate) use probes::LegacyProbes;
 pub use probes::LegacySetup;
-pub(crate) use self_test::SelfTest;
+pub(crate) use probes::family;
+pub(crate) use self_test::{LOCAL_OUT, SelfTest, Told};
 
 use nfscope_kernel::locate::ipt::Tables;
 

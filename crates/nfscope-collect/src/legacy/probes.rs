@@ -5,15 +5,15 @@ use std::os::fd::{AsFd, BorrowedFd};
 use libbpf_rs::{Link, Object};
 use nfscope_event::Family;
 use nfscope_kernel::layout::LegacyLayout;
-use nfscope_kernel::locate::ipt::{TablePoint, TablePoints, Tables};
+use nfscope_kernel::locate::ipt::{TableLoc, TablePoint, TablePoints, Tables};
 
-use super::Changes;
+use super::{Arguments, Changes};
 use crate::nft::ValueAt;
 use crate::object::Compiled;
 use crate::{CollectError, object, raw};
 
 /// The compiled programs.
-const OBJECT: Compiled = object::compiled!("legacy");
+pub(super) const OBJECT: Compiled = object::compiled!("legacy");
 const MATCH: &str = "at_table_match";
 const VERDICT: &str = "at_table_verdict";
 
@@ -32,44 +32,55 @@ pub struct LegacySetup {
 
 impl LegacySetup {
     /// `struct legacy_config`.
-    fn config(&self) -> Vec<u8> {
-        let l = &self.layout;
-        let values = |p: &TablePoint| [p.entry, p.skb, p.table, p.param].map(ValueAt::from);
+    pub(crate) fn config(&self) -> Vec<u8> {
+        let values = |p: &TablePoint| {
+            let (table, is_info) = match p.table {
+                TableLoc::Table(at) => (at, 0),
+                TableLoc::Info(at) => (at, 1),
+            };
+            let values = [p.entry, p.skb, table, p.param].map(ValueAt::from);
+            values.into_iter().flat_map(ValueAt::words).chain([is_info, 0])
+        };
         let points = &self.points;
-        let values = [values(&points.matched), values(&points.verdict)].concat();
-        let result = ValueAt::from(points.verdict_register);
-        let words = values.into_iter().chain([result]).flat_map(ValueAt::words);
-        let words = words.chain([
-            u32::from(family(self.tables).nfproto()),
-            self.tables.target_offset(),
-            l.table_private,
-            l.table_name,
-            l.info_size,
-            l.info_number,
-            l.info_underflow,
-            l.info_entries,
-            l.target_function,
-            l.param_state,
-            l.state_hook,
-            l.state_in,
-            l.state_out,
-            0,
-        ]);
+        let values = values(&points.matched).chain(values(&points.verdict));
+        let words = values.chain(ValueAt::from(points.verdict_register).words());
+        let words = words.chain(layout_words(self.tables, &self.layout));
+        let words = words.chain(Arguments::with_packet(points.packet_argument).words());
         words.flat_map(u32::to_ne_bytes).collect()
     }
 }
 
+/// What all of the programs read, as `struct legacy_config` has it.
+pub(super) fn layout_words(tables: Tables, l: &LegacyLayout) -> [u32; 13] {
+    [
+        u32::from(family(tables).nfproto()),
+        tables.target_offset(),
+        l.table_private,
+        l.table_name,
+        l.info_size,
+        l.info_number,
+        l.info_underflow,
+        l.info_entries,
+        l.target_function,
+        l.param_state,
+        l.state_hook,
+        l.state_in,
+        l.state_out,
+    ]
+}
+
 /// The family as events name it.
-pub(super) fn family(tables: Tables) -> Family {
+pub(crate) fn family(tables: Tables) -> Family {
     match tables {
         Tables::Ipv4 => Family::Ip,
         Tables::Ipv6 => Family::Ip6,
+        Tables::Arp => Family::Arp,
     }
 }
 
 /// The attached probes.
 pub(crate) struct LegacyProbes {
-    _links: [Link; 2],
+    _links: Vec<Link>,
     object: Object,
     tables: Tables,
 }
@@ -97,8 +108,12 @@ impl LegacyProbes {
             })
         };
         let links =
-            [attach(MATCH, &setup.points.matched)?, attach(VERDICT, &setup.points.verdict)?];
-        Ok(Self { _links: links, object, tables: setup.tables })
+            vec![attach(MATCH, &setup.points.matched)?, attach(VERDICT, &setup.points.verdict)?];
+        Ok(Self::new(links, object, setup.tables))
+    }
+
+    pub(super) fn new(links: Vec<Link>, object: Object, tables: Tables) -> Self {
+        Self { _links: links, object, tables }
     }
 
     pub(crate) fn tables(&self) -> Tables {

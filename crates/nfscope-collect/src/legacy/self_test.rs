@@ -13,15 +13,16 @@ use nfscope_ruleset::xtables::Family;
 use nfscope_ruleset::xtables::scratch::{Placed, Shape, place};
 
 use super::probes;
-use crate::CollectError;
 use crate::drop::{DropRecord, Note};
 use crate::nft::Scratch;
+use crate::{CollectError, raw};
 
-/// Tables that have a chain OUTPUT, with what their modules' names end in.
+/// Tables that have a chain OUTPUT (ARP's: INPUT), by what their modules' names
+/// end in.
 const TABLES: [&str; 5] = ["filter", "mangle", "raw", "security", "nat"];
 /// `NF_INET_LOCAL_OUT`
-const LOCAL_OUT: u8 = 3;
-/// The packets' ports, and the tables that they meet.
+pub(crate) const LOCAL_OUT: u8 = 3;
+/// The packets' ports (ARP's: their operations), and the tables that they meet.
 const PACKETS: [(u16, Shape, Note); 4] = [
     (40011, Shape::Rule, Note::LegacyRule),
     (40012, Shape::Accept, Note::None),
@@ -29,13 +30,33 @@ const PACKETS: [(u16, Shape, Note); 4] = [
     (40014, Shape::Policy, Note::LegacyPolicy),
 ];
 
+/// Hardware type (none that loopback has), protocol and their addresses' lengths.
+const ARP_START: [u8; 6] = [0, 1, 8, 0, 6, 4];
+
+/// An ARP packet from and to loopback's own hardware address, with an operation
+/// that means nothing: the kernel drops what no rule does.
+fn arp(operation: u16) -> Vec<u8> {
+    let ethernet = [[0; 12].as_slice(), &[8, 6]].concat();
+    [ethernet.as_slice(), &ARP_START, &operation.to_be_bytes(), &[0; 20]].concat()
+}
+
 /// A table whose module is loaded; asking for another would load it.
 pub(crate) fn loaded_table(tables: Tables) -> Option<&'static str> {
     let start = match tables {
         Tables::Ipv4 => "iptable_",
         Tables::Ipv6 => "ip6table_",
+        Tables::Arp => "arptable_",
     };
     TABLES.into_iter().find(|name| Path::new(&format!("/sys/module/{start}{name}")).exists())
+}
+
+/// What the probes tell of a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// The rule or the policy.
+    Rules,
+    /// The table that said drop.
+    Tables,
 }
 
 /// A trial that was sent.
@@ -57,13 +78,20 @@ impl SelfTest {
         Ok(Self { tables, table, placed })
     }
 
+    /// Which table the packets met; of each its port, what the table did with
+    /// such packets, and where.
+    pub(crate) fn met(&self) -> (&'static str, impl Iterator<Item = (u16, Shape, &Placed)>) {
+        let ports = PACKETS.into_iter().zip(&self.placed);
+        (self.table, ports.map(|((port, shape, _), placed)| (port, shape, placed)))
+    }
+
     /// How many packets were sent.
     pub(crate) fn packets(&self) -> usize {
         PACKETS.len()
     }
 
     /// What is wrong with the records, if anything.
-    pub(crate) fn judge(&self, records: &[DropRecord]) -> Result<(), CollectError> {
+    pub(crate) fn judge(&self, records: &[DropRecord], told: Told) -> Result<(), CollectError> {
         let refuse = |reason: String| CollectError::Backend {
             backend: "legacy",
             reason: format!("the self-test failed: {reason}"),
@@ -80,12 +108,17 @@ impl SelfTest {
             let right = match &record.legacy {
                 None => wanted == Note::None,
                 Some(part) => {
-                    part.note == wanted
-                        && part.entry == placed.entry
-                        && (part.size, part.entries) == (placed.size, placed.entries)
-                        && part.table == self.table
+                    let rule = match told {
+                        Told::Rules => {
+                            part.note == wanted
+                                && part.entry == placed.entry
+                                && (part.size, part.entries) == (placed.size, placed.entries)
+                        }
+                        Told::Tables => wanted != Note::None && part.is_table_alone(),
+                    };
+                    rule && part.table == self.table
                         && part.family == probes::family(self.tables).nfproto()
-                        && part.hook == LOCAL_OUT
+                        && part.hook == hook(self.tables)
                         && part.change.is_some()
                 }
             };
@@ -99,10 +132,14 @@ impl SelfTest {
         Ok(())
     }
 
-    /// UDP destination port of a frame without options.
-    fn port(&self, frame: &[u8]) -> Option<u16> {
+    /// UDP destination port of a frame without options; ARP's operation.
+    pub(crate) fn port(&self, frame: &[u8]) -> Option<u16> {
         let ip = frame.get(14..)?;
         let (first, protocol, ports) = match self.tables {
+            Tables::Arp => {
+                let operation = ip.strip_prefix(&ARP_START)?.get(..2)?;
+                return Some(u16::from_be_bytes(operation.try_into().ok()?));
+            }
             Tables::Ipv4 => (0x45, ip.get(9)?, 20),
             Tables::Ipv6 => (0x60, ip.get(6)?, 40),
         };
@@ -115,11 +152,18 @@ impl SelfTest {
     }
 }
 
+/// `NF_INET_LOCAL_OUT`, `NF_ARP_IN`: packets that leave are ARP's own only where
+/// a device has neighbours.
+fn hook(tables: Tables) -> u8 {
+    if tables == Tables::Arp { 0 } else { 3 }
+}
+
 /// Puts the tables in place and sends the packets, in the scratch namespace.
 fn in_scratch(tables: Tables, table: &str) -> std::io::Result<Vec<Placed>> {
     let (family, address) = match tables {
         Tables::Ipv4 => (Family::Ipv4, "127.0.0.1"),
         Tables::Ipv6 => (Family::Ipv6, "::1"),
+        Tables::Arp => (Family::Arp, "127.0.0.1"),
     };
     if tables == Tables::Ipv6 {
         // the namespace is our own; without the file there is no IPv6, and
@@ -130,8 +174,12 @@ fn in_scratch(tables: Tables, table: &str) -> std::io::Result<Vec<Placed>> {
     let mut placed = Vec::new();
     for (port, shape, _) in PACKETS {
         placed.push(place(family, table, shape)?);
-        // a drop in the output hook comes back as EPERM: as wanted
-        let _ = socket.send_to(b"nfscope", (address, port));
+        if tables == Tables::Arp {
+            raw::send_to_loopback(&arp(port))?;
+        } else {
+            // a drop in the output hook comes back as EPERM: as wanted
+            let _ = socket.send_to(b"nfscope", (address, port));
+        }
     }
     // later trials in this namespace are not to meet it
     place(family, table, Shape::Empty)?;

@@ -10,7 +10,7 @@ mod setup;
 mod values;
 
 pub use netlink_trace::NetlinkTrace;
-pub use offsets::{nft_offsets, trace_arguments};
+pub use offsets::{nft_offsets, state_offsets, trace_arguments};
 pub use points::{evals, evals_loaded, points_setup};
 pub use scratch::Scratch;
 pub(crate) use self_test::udp_port;

@@ -1,7 +1,7 @@
 //! From the kernel's type information to the programs' settings.
 
 use nfscope_kernel::btf::Btf;
-use nfscope_kernel::layout::{LayoutSource, NftLayout};
+use nfscope_kernel::layout::{LayoutSource, LegacyLayout, NftLayout};
 
 use crate::drop::{NftOffsets, TraceArguments};
 
@@ -48,6 +48,14 @@ pub fn nft_offsets(l: &NftLayout, btf: &Btf) -> NftOffsets {
             l.expr.ops_size,
         ],
     }
+}
+
+/// The same where nf_tables is not loaded: what hooks are called with.
+pub fn state_offsets(l: &LegacyLayout) -> NftOffsets {
+    let mut fields = [ABSENT; 28];
+    // state_hook to state_out of `struct nft_layout`
+    fields[14..18].copy_from_slice(&[l.state_hook, l.state_pf, l.state_in, l.state_out]);
+    NftOffsets { fields }
 }
 
 /// Which argument of `__nft_trace_packet` is which, by their types. `None`

@@ -9,6 +9,7 @@ use nfscope_event::Backend;
 use nfscope_kernel::btf::Btf;
 
 use super::config::Config;
+use super::tables::TableProbes;
 use super::{Functions, TraceRecord, TraceSetup, self_test};
 use crate::nft::{Scratch, SelfTest};
 use crate::object::Compiled;
@@ -20,7 +21,7 @@ const OBJECT: Compiled = object::compiled!("trace");
 /// look at its signals while packets keep coming.
 const AT_ONCE: usize = 8_192;
 /// How long the self-test's records may take.
-const TRIAL_PATIENCE: Duration = Duration::from_secs(2);
+pub(super) const TRIAL_PATIENCE: Duration = Duration::from_secs(2);
 /// The ring of the self-test, in bytes.
 const TRIAL_RING: u32 = 1 << 16;
 /// Bytes of a line of the table of packets up to `batch` (`struct tracked`),
@@ -34,7 +35,7 @@ const LONG_LINES: u32 = 2048;
 pub struct TraceOptions {
     /// pcap filter expression, compiled.
     pub filter: Option<nfscope_filter::Compiled>,
-    /// Only packets that enter a chain in this namespace (inode).
+    /// Only packets that enter a chain or table in this namespace (inode).
     pub netns: Option<u32>,
     /// Only packets with this device at a hook, in or out.
     pub device: Option<String>,
@@ -72,10 +73,17 @@ pub struct TraceLosses {
 pub struct TraceCollector {
     // fields are dropped in order: first no more records, then the maps
     _links: Vec<Link>,
+    pub(super) tables: Vec<TableProbes>,
+    /// What the kernel skipped of table probes that are gone.
+    pub(super) skipped_before: u64,
     ring: RingBuffer<'static>,
     queue: Rc<RefCell<Vec<TraceRecord>>>,
-    object: Object,
-    backend: Backend,
+    pub(super) object: Object,
+    pub(super) options: TraceOptions,
+    pub(super) setup: TraceSetup,
+    pub(super) context_known: bool,
+    /// A trial has shown that the programs that tell fates see everything.
+    pub(super) fates_tried: bool,
     refused: usize,
 }
 
@@ -88,24 +96,26 @@ impl TraceCollector {
         scratch: &Scratch,
         btf: &Btf,
     ) -> Result<Self, CollectError> {
-        let trial = TraceOptions {
-            filter: None,
-            netns: Some(scratch.inode()),
-            device: None,
-            ring_bytes: TRIAL_RING,
-            functions: Functions::default(),
-            ..options.clone()
-        };
+        let trial = options.trial(scratch);
+        let mut running = Self::start_untried(&trial, setup, btf)?;
+        running.try_out(scratch, options.misses.is_some(), setup.interruptible)?;
+        let context = running.context_known;
+        drop(running);
+        Ok(Self { fates_tried: true, ..Self::run(options, setup, context, btf)? })
+    }
+
+    /// Loads the programs without a trial: nothing is known of what they tell.
+    pub fn start_untried(
+        options: &TraceOptions,
+        setup: &TraceSetup,
+        btf: &Btf,
+    ) -> Result<Self, CollectError> {
         // kernels that do not list variables among their symbols do not let
         // the preemption count be read
-        let (mut running, context) = match Self::run(&trial, setup, true, btf) {
-            Ok(running) => (running, true),
-            Err(CollectError::Load { .. }) => (Self::run(&trial, setup, false, btf)?, false),
-            Err(e) => return Err(e),
-        };
-        running.try_out(scratch, options.misses.is_some(), setup.interruptible)?;
-        drop(running);
-        Self::run(options, setup, context, btf)
+        match Self::run(options, setup, true, btf) {
+            Err(CollectError::Load { .. }) => Self::run(options, setup, false, btf),
+            other => other,
+        }
     }
 
     fn run(
@@ -120,7 +130,19 @@ impl TraceCollector {
         links.extend(functions);
         let queue = Rc::new(RefCell::new(Vec::new()));
         let ring = ring(&object, &queue)?;
-        Ok(Self { _links: links, ring, queue, object, backend: setup.backend, refused })
+        Ok(Self {
+            _links: links,
+            tables: Vec::new(),
+            skipped_before: 0,
+            ring,
+            queue,
+            object,
+            options: options.clone(),
+            setup: setup.clone(),
+            context_known,
+            fates_tried: false,
+            refused,
+        })
     }
 
     /// How many of the functions to be told the kernel lets nobody probe.
@@ -130,7 +152,7 @@ impl TraceCollector {
 
     /// Which backend tells the rules.
     pub fn backend(&self) -> Backend {
-        self.backend
+        self.setup.backend
     }
 
     /// Waits up to `timeout` for records and returns them in the order in
@@ -157,7 +179,9 @@ impl TraceCollector {
             return Err(CollectError::load("the loss counters are not there"));
         };
         let skipped: u64 = self.object.progs().map(|p| raw::recursion_misses(&p)).sum();
-        Ok(TraceLosses { ring, nested: nested + skipped, packets, entries })
+        let of_tables: u64 = self.tables.iter().map(TableProbes::skipped).sum();
+        let nested = nested + skipped + of_tables + self.skipped_before;
+        Ok(TraceLosses { ring, nested, packets, entries })
     }
 
     fn try_out(
@@ -166,7 +190,7 @@ impl TraceCollector {
         misses: bool,
         interruptible: bool,
     ) -> Result<(), CollectError> {
-        let backend = self.backend.as_str();
+        let backend = self.backend().as_str();
         let test = SelfTest::prepare(scratch)?;
         let trials = test.trials();
         test.send()?;
@@ -187,29 +211,49 @@ impl TraceCollector {
     }
 }
 
+impl TraceOptions {
+    /// For a trial in a namespace of our own.
+    pub(super) fn trial(&self, scratch: &Scratch) -> Self {
+        Self {
+            filter: None,
+            netns: Some(scratch.inode()),
+            device: None,
+            ring_bytes: TRIAL_RING,
+            functions: Functions::default(),
+            ..self.clone()
+        }
+    }
+
+    /// `struct config`
+    pub(super) fn config(&self, setup: &TraceSetup, context_known: bool) -> Vec<u8> {
+        let filter = self.filter.as_ref();
+        let config = Config {
+            only_device: self.device.as_deref().map(object::device_name),
+            nft: setup.nft,
+            trace: setup.trace,
+            points: setup.points.clone(),
+            misses: self.misses,
+            only_netns: self.netns,
+            filter: filter.map(|f| (f.bytes_needed, f.needs_link, f.wants_vlan_tag)),
+            snap_bytes: self.snap_bytes,
+            follow: self.follow,
+            has_reason: self.has_reason,
+            has_place: self.has_place,
+            context_known,
+            wake_bytes: self.ring_bytes / 4,
+        };
+        config.bytes()
+    }
+}
+
 fn load(
     options: &TraceOptions,
     setup: &TraceSetup,
     context_known: bool,
     btf: &Btf,
 ) -> Result<Object, CollectError> {
-    let config = Config {
-        only_device: options.device.as_deref().map(object::device_name),
-        nft: setup.nft,
-        trace: setup.trace,
-        points: setup.points.clone(),
-        misses: options.misses,
-        only_netns: options.netns,
-        filter: options.filter.as_ref().map(|f| (f.bytes_needed, f.needs_link, f.wants_vlan_tag)),
-        snap_bytes: options.snap_bytes,
-        follow: options.follow,
-        has_reason: options.has_reason,
-        has_place: options.has_place,
-        context_known,
-        wake_bytes: options.ring_bytes / 4,
-    };
     let mut open = object::open_filtered(OBJECT, options.filter.as_ref(), btf)?;
-    object::set_rodata(&mut open, &config.bytes())?;
+    object::set_rodata(&mut open, &options.config(setup, context_known))?;
     for mut map in open.maps_mut() {
         if map.name() == "ring" {
             map.set_max_entries(options.ring_bytes).map_err(CollectError::load)?;

@@ -10,19 +10,6 @@
 #define NFT_JUMP -3
 #define NFT_GOTO -4
 #define NFT_RETURN -5
-#define NF_ACCEPT 1
-
-/* The traversal is over; with it the packet, if it is gone already. */
-static __always_inline void leave(u64 skb, struct tracked *t)
-{
-	t->pkt = t->outer;
-	t->traversal = t->outer ? t->outer_traversal : t->traversal;
-	t->depth = t->outer_depth;
-	t->chain = t->outer_chain;
-	t->outer = 0;
-	if (t->freed && !t->pkt)
-		forget(skb);
-}
 
 /* The selected packet of this traversal, or 0. */
 static __always_inline struct tracked *deciding(u64 pkt, u64 *skb)
@@ -41,28 +28,6 @@ static __always_inline struct tracked *deciding(u64 pkt, u64 *skb)
 		__sync_fetch_and_add(&lost.entries, 1);
 	}
 	return 0;
-}
-
-/* Says how the connection is mapped, if that was done since the chain began. */
-static __always_inline void mapping(u64 address, struct tracked *t)
-{
-	struct sk_buff *skb = POINTER(struct sk_buff, KERNEL_SK_BUFF, address);
-	u64 word;
-	struct nf_conn *ct;
-	struct mapping *m;
-
-	if (!conntrack_known() || t->freed)
-		return;
-	word = READ(skb, _nfct);
-	ct = (void *)(word & ~NFCT_INFOMASK);
-	if (!ct || (load_u64((u64)ct + bpf_core_field_offset(struct nf_conn, status)) & IPS_NAT_MASK) == t->mapped)
-		return;
-	m = reserve(sizeof(*m), t);
-	if (!m)
-		return;
-	head(&m->head, RECORD_MAPPING, address, t);
-	conntrack_part(&m->conntrack, word);
-	send(m);
 }
 
 static __always_inline void decide(struct decision *d, u64 skb, struct tracked *t, u32 kind,
@@ -129,12 +94,7 @@ static __always_inline void policy_decided(u64 skb, struct tracked *t, u64 base)
 	leave(skb, t);
 }
 
-/*
- * __nft_trace_packet, called for every matching rule, verdict and policy
- * while the trace key is on. Its arguments changed: (info, chain, type) until
- * 6.3, (pkt, verdict, rule, info, type) since "netfilter: nf_tables: remove
- * unneeded conditional" and its series in 6.4; the loader says which is where.
- */
+/* With the arguments of __nft_trace_packet (trace_packet.h). */
 static __always_inline void traced(const u64 *arg)
 {
 	u64 info = arg[cfg.trace.info & 7], rule = 0, pkt = 0, verdict = 0, base = 0, skb = 0;
@@ -164,27 +124,6 @@ static __always_inline void traced(const u64 *arg)
 	}
 }
 
-SEC("kprobe")
-int trace_packet_kprobe(struct pt_regs *ctx)
-{
-	u64 arg[8] = { PT_REGS_PARM1(ctx), PT_REGS_PARM2(ctx), PT_REGS_PARM3(ctx),
-		       PT_REGS_PARM4(ctx), PT_REGS_PARM5(ctx) };
-
-	traced(arg);
-	return 0;
-}
-
-SEC("fentry")
-int trace_packet_fentry(u64 *ctx)
-{
-	u64 arg[8] = { ctx[0], ctx[1], ctx[2] };
-
-	if (cfg.trace.type == 4 || cfg.trace.info == 3) {
-		arg[3] = ctx[3];
-		arg[4] = ctx[4];
-	}
-	traced(arg);
-	return 0;
-}
+#include "../bpf/trace_packet.h"
 
 #endif

@@ -49,6 +49,7 @@ static __always_inline void ended(void *ctx, u64 skb, u32 kind, u64 location, u3
 
 	if (!t || t->freed)
 		return;
+	leave_table(skb, t);
 	f = fate(skb, t, kind);
 	if (f) {
 		f->location = location;

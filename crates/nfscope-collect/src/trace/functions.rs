@@ -1,10 +1,9 @@
 //! Programs on the kernel functions that packets pass (`functions.h`).
 
-use std::io;
+use libbpf_rs::{Link, Object};
 
-use libbpf_rs::{Link, Object, ProgramMut};
-
-use crate::{CollectError, object, raw};
+use crate::attach::Attached;
+use crate::{CollectError, object};
 
 /// Registers that carry arguments, as far as programs read them.
 pub const MOST_POSITIONS: u32 = 5;
@@ -74,7 +73,7 @@ impl Functions {
         for (name, addresses) in self.groups() {
             object::with_program(object, name, |program| {
                 if self.multi {
-                    done.together(program, &addresses);
+                    done.together(program, &addresses, false);
                 } else {
                     done.each(program, &addresses);
                 }
@@ -89,50 +88,6 @@ impl Functions {
             _ => Ok((done.links, done.refused)),
         }
     }
-}
-
-#[derive(Default)]
-struct Attached {
-    links: Vec<Link>,
-    refused: usize,
-    error: Option<io::Error>,
-}
-
-impl Attached {
-    /// One function that cannot be probed makes the kernel refuse all: it is
-    /// found by halves.
-    fn together(&mut self, program: &ProgramMut<'_>, addresses: &[u64]) {
-        match raw::attach_kprobe_multi(program, addresses) {
-            Ok(link) => self.links.push(link),
-            Err(error) if addresses.len() <= 1 || !is_of_a_function(&error) => {
-                self.refused += addresses.len();
-                self.error = Some(error);
-            }
-            Err(_) => {
-                let (front, back) = addresses.split_at(addresses.len() / 2);
-                self.together(program, front);
-                self.together(program, back);
-            }
-        }
-    }
-
-    fn each(&mut self, program: &ProgramMut<'_>, addresses: &[u64]) {
-        for address in addresses {
-            match raw::attach_kprobe_at(program, *address) {
-                Ok(link) => self.links.push(link),
-                Err(error) => {
-                    self.refused += 1;
-                    self.error = Some(error);
-                }
-            }
-        }
-    }
-}
-
-/// Whether the kernel may have refused for one of the functions only.
-fn is_of_a_function(error: &io::Error) -> bool {
-    let all = [libc::EOPNOTSUPP, libc::EPERM, libc::EACCES, libc::ENOMEM, libc::EMFILE];
-    error.raw_os_error().is_some_and(|code| !all.contains(&code))
 }
 
 #[cfg(test)]

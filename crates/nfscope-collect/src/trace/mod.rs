@@ -1,5 +1,5 @@
-//! A packet's way through nftables: the chains it enters, what rules and
-//! policies decide, what becomes of it.
+//! A packet's way through nftables and the tables of x_tables: the chains and
+//! tables it enters, what rules and policies decide, what becomes of it.
 
 mod collector;
 mod config;
@@ -9,6 +9,7 @@ mod functions;
 mod programs;
 mod record;
 mod self_test;
+mod tables;
 
 pub use collector::{TraceCollector, TraceLosses, TraceOptions};
 pub use conntrack::{Connection, Tuple};
@@ -16,3 +17,4 @@ pub use fate::{Fate, FateKind, SocketPart};
 pub use functions::{Function, Functions, MOST_POSITIONS};
 pub use programs::{Attachment, TraceSetup};
 pub use record::{Call, Decision, DecisionKind, Entry, Head, Miss, Record, TraceRecord};
+pub use tables::{TableDecision, TableEntry, TableRule};

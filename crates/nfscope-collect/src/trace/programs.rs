@@ -86,6 +86,7 @@ pub struct TraceSetup {
     pub(super) traced: Vec<&'static str>,
     /// The same, trace events and kprobes.
     pub(super) probed: Vec<&'static str>,
+    pub(super) by: Attachment,
 }
 
 impl TraceSetup {
@@ -97,7 +98,7 @@ impl TraceSetup {
         by: Attachment,
         has_function: impl Fn(&str) -> bool,
     ) -> Self {
-        let mut setup = Self::entries(Backend::TraceHook, nft, by, has_function);
+        let mut setup = Self::chains(Backend::TraceHook, nft, by, has_function);
         setup.trace_key = true;
         setup.trace = trace;
         if by == Attachment::Fentry {
@@ -108,6 +109,21 @@ impl TraceSetup {
         setup
     }
 
+    /// Without nftables: tables of x_tables only. `state`: of the layouts only
+    /// that of `struct nf_hook_state`.
+    pub fn without_nft(
+        state: NftOffsets,
+        by: Attachment,
+        has_function: impl Fn(&str) -> bool,
+    ) -> Self {
+        Self::fates(Backend::Points, state, by, has_function)
+    }
+
+    /// The same without any programs: only what others share.
+    pub(super) fn bare(self) -> Self {
+        Self { traced: Vec::new(), probed: Vec::new(), ..self }
+    }
+
     /// Probe points inside `nft_do_chain`; a sentence if they are not enough.
     pub fn points(
         nft: NftOffsets,
@@ -115,7 +131,7 @@ impl TraceSetup {
         by: Attachment,
         has_function: impl Fn(&str) -> bool,
     ) -> Result<Self, String> {
-        let mut setup = Self::entries(Backend::Points, nft, by, has_function);
+        let mut setup = Self::chains(Backend::Points, nft, by, has_function);
         let verdict = found.verdict.as_ref().map_err(ToString::to_string)?;
         let matched = found.matched.as_ref().map_err(ToString::to_string)?;
         setup.points.verdict = values(verdict);
@@ -135,17 +151,28 @@ impl TraceSetup {
         Ok(self)
     }
 
-    /// What all backends have in common.
-    fn entries(
+    /// What nft's backends have in common.
+    fn chains(
         backend: Backend,
         nft: NftOffsets,
         by: Attachment,
         has_function: impl Fn(&str) -> bool,
     ) -> Self {
-        let (fentries, kprobes) = match by {
-            Attachment::Fentry => (vec![("chain_fentry", FUNCTION)], Vec::new()),
-            _ => (Vec::new(), vec![("chain_kprobe", FUNCTION, 0)]),
-        };
+        let mut setup = Self::fates(backend, nft, by, has_function);
+        match by {
+            Attachment::Fentry => setup.fentries.push(("chain_fentry", FUNCTION)),
+            _ => setup.kprobes.push(("chain_kprobe", FUNCTION, 0)),
+        }
+        setup
+    }
+
+    /// What becomes of packets.
+    fn fates(
+        backend: Backend,
+        nft: NftOffsets,
+        by: Attachment,
+        has_function: impl Fn(&str) -> bool,
+    ) -> Self {
         let there = FATES.iter().filter(|(function, ..)| has_function(function));
         let copies = COPIES.iter().filter(|(function, _)| has_function(function));
         let mut traced: Vec<_> = copies.map(|(_, program)| *program).collect();
@@ -166,11 +193,12 @@ impl TraceSetup {
             nft,
             trace: TraceArguments::default(),
             points: Points::default(),
-            kprobes,
-            fentries,
+            kprobes: Vec::new(),
+            fentries: Vec::new(),
             interruptible: by != Attachment::KprobeAndEvent,
             traced,
             probed,
+            by,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::conntrack::connection;
 use super::fate::fate;
+use super::tables::{TableEntry, TableRule, table_entry, table_rule};
 use super::{Connection, Fate};
 use crate::drop::{DropRecord, NAME_SIZE, NftPart, base_part, nft_part};
 use crate::reader::Reader;
@@ -109,6 +110,10 @@ pub enum Record {
     Mapping(Connection),
     /// A kernel function is called with the packet.
     Function(Call),
+    /// A table of x_tables is entered.
+    Table(Box<TableEntry>),
+    /// A rule of it matched.
+    TableRule(TableRule),
 }
 
 /// A record.
@@ -126,6 +131,8 @@ const FATE: u32 = 3;
 const MISSES: u32 = 4;
 const MAPPING: u32 = 5;
 const FUNCTION: u32 = 6;
+const TABLE: u32 = 7;
+const TABLE_RULE: u32 = 8;
 /// Bytes of a [`Miss`] without its registers.
 const MISS_SHORT: usize = 16;
 
@@ -149,6 +156,8 @@ impl TraceRecord {
             MAPPING => Record::Mapping(connection(&mut r)??),
             MISSES => Record::Misses(misses(&mut r)?),
             FUNCTION => Record::Function(call(&mut r)?),
+            TABLE => Record::Table(Box::new(table_entry(entry(&mut r)?))),
+            TABLE_RULE => Record::TableRule(table_rule(&mut r)?),
             _ => return None,
         };
         Some(Self { head, what })
@@ -276,7 +285,7 @@ mod tests {
         for length in 0..bytes.len() {
             assert_eq!(TraceRecord::parse(&bytes[..length]), None, "{length}");
         }
-        for kind in [ENTRY, FATE, 0, 99] {
+        for kind in [ENTRY, FATE, TABLE, 0, 99] {
             let mut other = bytes.clone();
             other[..4].copy_from_slice(&kind.to_ne_bytes());
             assert_eq!(TraceRecord::parse(&other), None);

@@ -61,6 +61,7 @@ pub fn complete(trials: &[Trial], records: &[TraceRecord]) -> bool {
 pub fn preemptible(records: &[TraceRecord]) -> bool {
     records.iter().any(|record| match &record.what {
         Record::Entry(entry) => entry.packet.preemptible,
+        Record::Table(entry) => entry.packet.preemptible,
         Record::Fate(fate) => fate.preemptible && matches!(fate.kind, FateKind::Dropped { .. }),
         _ => false,
     })

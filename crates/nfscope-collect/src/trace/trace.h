@@ -77,8 +77,10 @@ struct batch {
  */
 struct tracked {
 	u64 start; /* when it was first seen */
-	u64 pkt; /* struct nft_pktinfo of the traversal under way; 0: none */
-	u64 chain; /* its base chain's struct nft_chain */
+	/* struct nft_pktinfo of the traversal under way; 0: none; of a table of
+	 * x_tables: its struct nf_hook_state and TABLE_TRAVERSAL */
+	u64 pkt;
+	u64 chain; /* its base chain's struct nft_chain; a table: its struct xt_table */
 	u64 outer; /* the same of the traversal from which that one was started */
 	u64 outer_chain;
 	u32 sequence; /* of its last record */
@@ -86,7 +88,7 @@ struct tracked {
 	u32 outer_traversal;
 	u32 freed; /* it is gone; its traversal goes on */
 	u32 mapped; /* what of the connection was mapped when the chain was entered */
-	u32 unused;
+	u32 target; /* traversal in which a target of x_tables works on it; 0: none */
 	u32 depth; /* jumps that have not returned */
 	u32 outer_depth;
 	struct batch batch;
@@ -99,7 +101,11 @@ enum record_type {
 	RECORD_MISSES = 4,
 	RECORD_MAPPING = 5,
 	RECORD_FUNCTION = 6,
+	RECORD_TABLE = 7,
+	RECORD_TABLE_RULE = 8,
 };
+
+#define TABLE_TRAVERSAL 1ULL /* no address ends with it */
 
 /* A kernel function is called with the packet. */
 struct call {
@@ -117,7 +123,7 @@ struct arrival {
 
 #define GENERATION_UNKNOWN 2
 
-/* A base chain is entered; the base part's frame follows. */
+/* A base chain, or a table of x_tables, is entered; the base part's frame follows. */
 struct entry {
 	struct record_head head;
 	u32 hash; /* skb->hash; 0: not computed yet */
@@ -125,6 +131,26 @@ struct entry {
 	struct part_conntrack conntrack;
 	struct part_nft nft;
 	struct part_base base;
+};
+
+enum table_decision {
+	TABLE_CONTINUE = 1, /* on with the next rule */
+	TABLE_JUMP = 2,
+	TABLE_GOTO = 3,
+	TABLE_RETURN = 4,
+	TABLE_VERDICT = 5, /* code: NF_* */
+};
+
+/* A rule of x_tables matched. */
+struct table_rule {
+	struct record_head head;
+	u64 change; /* tables replaced until then; CHANGING: one was being replaced */
+	u32 entry; /* its entry's place in the table; NO_ENTRY */
+	u32 size; /* bytes of the table's entries */
+	u32 number; /* of entries */
+	u32 kind; /* enum table_decision */
+	s32 code;
+	u32 policy; /* the entry is the policy of the built-in chain */
 };
 
 /* A rule has changed the connection's addresses. */

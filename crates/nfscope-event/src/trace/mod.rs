@@ -1,10 +1,12 @@
 //! The events of `nfscope trace`.
 
 mod fates;
+mod tables;
 
 use serde::{Deserialize, Serialize};
 
 pub use fates::{Called, Cloned, Delivered, Dropped, Ended, Missing, Sent, Socket};
+pub use tables::{EnterTable, TableEnd, TablePolicy, TableRule};
 
 use crate::{
     Backend, ChainRef, Conntrack, Device, Evaluation, Mapping, Netns, Packet, Passed, Process,
@@ -53,6 +55,14 @@ pub enum Step {
     Policy(Box<TracePolicy>),
     /// The rule before it mapped the connection's addresses (NAT).
     Mapped(Box<Mapped>),
+    /// A table of iptables-legacy is entered.
+    EnterTable(Box<EnterTable>),
+    /// A rule of it matched.
+    TableRule(Box<TableRule>),
+    /// The end of one of its user chains was reached.
+    TableEnd(Box<TableEnd>),
+    /// The policy of a built-in chain applied.
+    TablePolicy(Box<TablePolicy>),
     /// A kernel function is called with the packet.
     Function(Box<Called>),
     /// Handed to a device's driver.

@@ -1,4 +1,5 @@
-//! Rules that iptables-nft made, in iptables' words.
+//! Rules that iptables-nft made, in iptables' words; likewise those of
+//! ip6tables-nft, arptables-nft and ebtables-nft.
 //!
 //! iptables-nft-save prints a chain's rules in the kernel's order, one `-A`
 //! line each. But it also prints lines for rules that other programs put into
@@ -14,8 +15,10 @@ use crate::netlink::{ChainInfo, Ending, Expression, RuleInfo, Verdict};
 
 /// The tables of iptables-nft.
 const TABLES: [&str; 5] = ["filter", "nat", "mangle", "raw", "security"];
-/// Its base chains.
-const CHAINS: [&str; 5] = ["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"];
+/// Those of ebtables-nft; arptables-nft has the first alone.
+const BRIDGE_TABLES: [&str; 3] = ["filter", "nat", "broute"];
+/// Their base chains.
+const CHAINS: [&str; 6] = ["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING", "BROUTING"];
 /// Kernel names of the expressions that it makes, besides payload, meta and
 /// verdicts (iptables/nft-shared.c, iptables/nft.c).
 const EXPRESSIONS: [&str; 9] =
@@ -23,10 +26,19 @@ const EXPRESSIONS: [&str; 9] =
 /// `NFT_META_*` keys that it reads: mark, device indices, names and types,
 /// transport protocol, packet type.
 const META: [u32; 9] = [3, 4, 5, 6, 7, 8, 9, 16, 19];
+/// The same of ebtables-nft: names of devices and of their bridges, packet type.
+const BRIDGE_META: [u32; 5] = [6, 7, 17, 18, 19];
+/// `NFT_META_IIFNAME`, `NFT_META_OIFNAME`: all that arptables-nft reads.
+const ARP_META: [u32; 2] = [6, 7];
 
 /// Whether the table's name is one of iptables-nft's.
 pub(crate) fn is_table(family: Family, table: &str) -> bool {
-    matches!(family, Family::Ip | Family::Ip6) && TABLES.contains(&table)
+    match family {
+        Family::Ip | Family::Ip6 => TABLES.contains(&table),
+        Family::Arp => table == "filter",
+        Family::Bridge => BRIDGE_TABLES.contains(&table),
+        Family::Inet | Family::Netdev => false,
+    }
 }
 
 /// Whether every base chain is one of iptables-nft's.
@@ -46,15 +58,28 @@ pub(crate) fn may_have_made(rule: &RuleInfo) -> bool {
             Expression::Ending(Ending::Reject(_) | Ending::Queue(_) | Ending::Synproxy) => true,
             Expression::Ending(Ending::VerdictMap(_) | Ending::Forward) => false,
             Expression::Payload(base, offset) => field(rule.family, *base, *offset),
-            Expression::Meta(key) => META.contains(key),
+            Expression::Meta(key) => meta(rule.family).contains(key),
             Expression::Other(name) => EXPRESSIONS.contains(&name.as_str()),
         })
 }
 
+fn meta(family: Family) -> &'static [u32] {
+    match family {
+        Family::Arp => &ARP_META,
+        Family::Bridge => &BRIDGE_META,
+        _ => &META,
+    }
+}
+
 /// Whether iptables compares that place of a packet: addresses, protocol and
-/// fragment bits; ports and TCP flags; ICMP type and code.
+/// fragment bits; ports and TCP flags; ICMP type and code. ARP's header is read
+/// but for nothing behind its addresses; of a frame its addresses and its type.
 fn field(family: Family, base: u32, offset: u32) -> bool {
     match (base, family) {
+        (1, Family::Arp) => matches!(offset, 0 | 2 | 4..=6 | 8..28),
+        (_, Family::Arp) => false,
+        (0, Family::Bridge) => matches!(offset, 0..=12),
+        (_, Family::Bridge) => false,
         (1, Family::Ip) => matches!(offset, 6 | 9 | 12..20),
         (1, _) => matches!(offset, 6 | 8..40),
         (2, _) => matches!(offset, 0..=3 | 13),
@@ -64,7 +89,17 @@ fn field(family: Family, base: u32, offset: u32) -> bool {
 
 /// Program that saves a family's tables.
 pub(crate) fn program(family: Family) -> &'static str {
-    if family == Family::Ip6 { "ip6tables-nft-save" } else { "iptables-nft-save" }
+    match family {
+        Family::Ip6 => "ip6tables-nft-save",
+        Family::Arp => "arptables-nft-save",
+        Family::Bridge => "ebtables-nft-save",
+        _ => "iptables-nft-save",
+    }
+}
+
+/// How it is asked for a table; arptables-nft-save knows one alone.
+pub(crate) fn arguments(family: Family, table: &str) -> Vec<&str> {
+    if family == Family::Arp { Vec::new() } else { vec!["-t", table] }
 }
 
 /// The `-A` lines of one saved table by chain, in order.
@@ -76,7 +111,7 @@ pub(crate) fn parse(saved: &str, table: &str) -> HashMap<String, Vec<String>> {
             within = name == table;
         } else if within && line.starts_with("-A ") {
             let chain = line.split(' ').nth(1).unwrap_or_default();
-            lines.entry(chain.into()).or_default().push(line.into());
+            lines.entry(chain.into()).or_default().push(line.trim_end().into());
         }
     }
     lines
@@ -135,5 +170,22 @@ COMMIT
         let dscp = vec![Expression::Payload(1, 1), other("cmp"), other("counter"), drop()];
         assert!(!may_have_made(&rule("filter", dscp)));
         assert!(!may_have_made(&rule("filter", vec![ports, other("cmp"), drop()])));
+    }
+
+    #[test]
+    fn arp_and_bridge_have_tables_and_fields_of_their_own() {
+        let other = |name: &str| Expression::Other(name.into());
+        let of = |family, table: &str, field| RuleInfo {
+            family,
+            ..rule(table, vec![field, other("cmp"), other("counter")])
+        };
+        let sender = || Expression::Payload(1, 14);
+        assert!(may_have_made(&of(Family::Arp, "filter", sender())));
+        assert!(!may_have_made(&of(Family::Arp, "nat", sender())));
+        assert!(!may_have_made(&of(Family::Arp, "filter", Expression::Payload(2, 2))));
+        assert!(may_have_made(&of(Family::Bridge, "nat", Expression::Payload(0, 6))));
+        assert!(may_have_made(&of(Family::Bridge, "filter", Expression::Meta(17))));
+        assert!(!may_have_made(&of(Family::Bridge, "filter", sender())));
+        assert!(!may_have_made(&of(Family::Inet, "filter", sender())));
     }
 }

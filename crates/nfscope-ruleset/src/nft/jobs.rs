@@ -86,7 +86,9 @@ impl Jobs {
             }
             Kind::Map(m) => Running::start(nft, &["-a", "list", "map", m.family, &m.table, &m.map]),
             Kind::Iptables(moment) => match program::find(iptables::program(moment.family)) {
-                Some(save) => Running::start(&save, &["-t", &moment.table]),
+                Some(save) => {
+                    Running::start(&save, &iptables::arguments(moment.family, &moment.table))
+                }
                 None => Err(std::io::ErrorKind::NotFound.into()),
             },
         };

@@ -4,11 +4,12 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use super::arp;
 use super::table::{Extension, Rule, Target};
 use super::uapi::{Family, INTERFACE, inverted, name_at, u16_at, u32_at};
 
 /// Stands for options that are not known.
-const LEFT_OUT: &str = "[…]";
+pub(super) const LEFT_OUT: &str = "[…]";
 
 /// Names of protocols that iptables prints (`/etc/protocols`).
 const PROTOCOLS: [(u16, &str); 10] = [
@@ -51,6 +52,9 @@ const REJECT_IPV6: [&str; 9] = [
 
 /// The rule as a line, and whether nothing was left out of it.
 pub(super) fn line(family: Family, chain: &str, rule: &Rule) -> (String, bool) {
+    if family == Family::Arp {
+        return arp::line(chain, rule);
+    }
     let mut out = format!("-A {chain}");
     let mut whole = true;
     header(family, rule, &mut out);
@@ -102,6 +106,7 @@ pub(super) fn reject(family: Family, target: &Extension) -> Option<&'static str>
     let names = match family {
         Family::Ipv4 => &REJECT_IPV4,
         Family::Ipv6 => &REJECT_IPV6,
+        Family::Arp => return None,
     };
     names.get(with).copied()
 }
@@ -137,8 +142,9 @@ fn header(family: Family, rule: &Rule, out: &mut String) {
             continue;
         }
         let name = name_at(bytes, layout.input + n * INTERFACE, INTERFACE).unwrap_or_default();
-        // a mask that ends before the name's end mark: any name that begins so
-        let any = if covered <= name.len() { "+" } else { "" };
+        // a mask that ends before the name's end mark: any name that begins so;
+        // iptables keeps the sign in the name
+        let any = if covered <= name.len() && !name.ends_with('+') { "+" } else { "" };
         out.push_str(&format!("{} {option} {name}{any}", not(is(bit))));
     }
     let protocol = u16_at(bytes, layout.protocol).unwrap_or(0);
@@ -152,7 +158,7 @@ fn header(family: Family, rule: &Rule, out: &mut String) {
     }
 }
 
-fn show_address(bytes: &[u8]) -> String {
+pub(super) fn show_address(bytes: &[u8]) -> String {
     if let Ok(four) = <[u8; 4]>::try_from(bytes) {
         return Ipv4Addr::from(four).to_string();
     }
@@ -160,7 +166,7 @@ fn show_address(bytes: &[u8]) -> String {
 }
 
 /// A prefix length, or the mask itself if it is none.
-fn show_mask(mask: &[u8]) -> String {
+pub(super) fn show_mask(mask: &[u8]) -> String {
     let ones: u32 = mask.iter().map(|b| b.leading_ones()).sum();
     let leading = mask.iter().take_while(|b| **b == 0xff).count();
     let rest = mask.get(leading).map_or(0, |b| b.leading_ones());

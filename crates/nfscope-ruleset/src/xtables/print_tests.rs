@@ -36,6 +36,15 @@ fn addresses_interfaces_and_ports() {
 }
 
 #[test]
+fn the_sign_of_a_wildcard_is_printed_once() {
+    let mut header = vec![0; 112];
+    header[16..20].copy_from_slice(b"eth+");
+    header[48..51].fill(255);
+    let (text, _) = line(Family::Ipv4, "a", &rule(header, Vec::new(), Target::Drop));
+    assert_eq!(text, "-A a -i eth+ -j DROP");
+}
+
+#[test]
 fn masks_that_are_no_prefix() {
     let mut header = vec![0; 112];
     header[..4].copy_from_slice(&[10, 0, 0, 1]);

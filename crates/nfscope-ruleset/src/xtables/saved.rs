@@ -1,4 +1,5 @@
-//! The rules as iptables-legacy-save prints them.
+//! The rules as iptables-legacy-save prints them, and as `arptables-legacy -L`
+//! does, which has no `-S`.
 
 use std::collections::HashMap;
 use std::os::fd::AsFd;
@@ -19,6 +20,25 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) struct Lines(HashMap<String, Vec<String>>);
 
 impl Lines {
+    /// The lines in what `arptables-legacy -L -n --line-numbers` has printed, as
+    /// arptables-legacy-save makes rules of them: number, target, the rest.
+    fn parse_listing(text: &str) -> Self {
+        let mut chains: HashMap<String, Vec<String>> = HashMap::new();
+        let mut chain: Option<&str> = None;
+        for line in text.lines() {
+            if let Some(rest) = line.strip_prefix("Chain ") {
+                chain = rest.rsplit_once(" (").map(|(name, _)| name);
+                continue;
+            }
+            let Some((chain, (number, rule))) = chain.zip(line.split_once(' ')) else { continue };
+            if number.bytes().all(|b| b.is_ascii_digit()) {
+                let rule = format!("-A {chain} {rule}");
+                chains.entry(chain.to_owned()).or_default().push(rule.trim_end().to_owned());
+            }
+        }
+        Self(chains)
+    }
+
     /// The lines in what a program has printed.
     fn parse(text: &str) -> Self {
         let mut chains: HashMap<String, Vec<String>> = HashMap::new();
@@ -46,25 +66,29 @@ impl Lines {
     }
 }
 
-/// The programs of both families, as far as they are there.
+/// The programs of the families, as far as they are there.
 #[derive(Debug)]
 pub(super) struct Programs {
-    found: [Option<PathBuf>; 2],
+    found: Vec<(Family, PathBuf)>,
 }
 
 impl Programs {
     /// Looks for them.
     pub fn find() -> Self {
-        Self { found: Family::ALL.map(of_family) }
+        let found = Family::ALL.into_iter();
+        Self { found: found.filter_map(|family| Some((family, of_family(family)?))).collect() }
     }
 
     /// The table's lines, printed in the calling thread's namespace; none where
     /// there is no such program, or it printed another table.
     pub fn lines(&self, table: &Table) -> Option<Lines> {
-        let which = usize::from(table.family == Family::Ipv6);
-        let program = self.found.get(which)?.as_deref()?;
-        let text = print(program, &table.name)?;
-        Some(Lines::parse(&text)).filter(|lines| lines.fit(table))
+        let (family, program) = self.found.iter().find(|(family, _)| *family == table.family)?;
+        let (more, parse): (&[&str], fn(&str) -> Lines) = match family {
+            Family::Ipv4 | Family::Ipv6 => (&[], Lines::parse),
+            Family::Arp => (&["-L", "-n", "--line-numbers"], Lines::parse_listing),
+        };
+        let text = print(program, &table.name, more)?;
+        Some(parse(&text)).filter(|lines| lines.fit(table))
     }
 }
 
@@ -81,11 +105,11 @@ fn is_legacy(program: &Path) -> bool {
     output.status.success() && !version.contains("nf_tables")
 }
 
-fn print(program: &Path, table: &str) -> Option<String> {
+fn print(program: &Path, table: &str, more: &[&str]) -> Option<String> {
     if !program::is_plain(table) {
         return None;
     }
-    let mut running = Running::start(program, &["-t", table]).ok()?;
+    let mut running = Running::start(program, &[&["-t", table], more].concat()).ok()?;
     let deadline = Instant::now() + PATIENCE;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
@@ -101,6 +125,16 @@ fn print(program: &Path, table: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_of_a_listing() {
+        let lines = Lines::parse_listing(
+            "Chain INPUT (policy ACCEPT)\n1 -j web -s 10.0.0.1 \n2 -j DROP --opcode 1 \n\nChain web (1 references)\n1 \n2 -j DROP \n",
+        );
+        assert_eq!(lines.line("INPUT", 2), Some("-A INPUT -j DROP --opcode 1"));
+        assert_eq!(lines.line("web", 1), Some("-A web"));
+        assert_eq!(lines.line("web", 2), Some("-A web -j DROP"));
+    }
 
     #[test]
     fn lines_by_chain() {

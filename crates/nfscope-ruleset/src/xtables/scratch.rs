@@ -4,12 +4,13 @@
 use std::io;
 
 use super::socket::{Socket, put_name};
-use super::uapi::{COUNTERS, EXTENSION, Family, HOOKS, REPLACE, RETURN, TABLE_NAME};
+use super::uapi::{COUNTERS, EXTENSION, Family, HOOKS, RETURN, TABLE_NAME};
 
-/// `NF_INET_LOCAL_OUT`
-const OUTPUT: usize = 3;
 const TCP: u8 = 6;
 const UDP: u8 = 17;
+/// Bytes of the hardware addresses in the trial's ARP packets, and of no other.
+const MAC: u8 = 6;
+const NO_MAC: u8 = 8;
 /// `-NF_ACCEPT - 1`, `-NF_DROP - 1`
 const ACCEPT: i32 = -2;
 const DROP: i32 = -1;
@@ -17,7 +18,7 @@ const DROP: i32 = -1;
 const STANDARD: usize = 40;
 const ERROR: usize = 64;
 
-/// What the table does with UDP packets that leave.
+/// What the table does with UDP packets that leave; with ARP packets that arrive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
     /// The second rule drops them.
@@ -43,6 +44,16 @@ pub struct Placed {
     pub entries: u32,
 }
 
+/// Which packets an entry matches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Matches {
+    All,
+    /// Those of the trial.
+    Ours,
+    /// Others.
+    Others,
+}
+
 struct Builder {
     family: Family,
     bytes: Vec<u8>,
@@ -51,7 +62,7 @@ struct Builder {
 
 impl Builder {
     /// Adds an entry; gives its offset.
-    fn entry(&mut self, protocol: u8, target_size: usize, name: &str, data: &[u8]) -> u32 {
+    fn entry(&mut self, matches: Matches, target_size: usize, name: &str, data: &[u8]) -> u32 {
         let layout = self.family.layout();
         let start = self.bytes.len();
         let mut entry = vec![0; layout.size + target_size];
@@ -60,10 +71,19 @@ impl Builder {
                 field.copy_from_slice(value);
             }
         };
-        put(layout.protocol, &u16::from(protocol).to_ne_bytes());
-        if protocol != 0 && self.family == Family::Ipv6 {
-            // IP6T_F_PROTO: without it the protocol is not looked at
-            put(layout.flags, &[1]);
+        match (self.family, matches) {
+            (_, Matches::All) => {}
+            // arhln and its mask
+            (Family::Arp, Matches::Ours) => put(16, &[MAC, u8::MAX]),
+            (Family::Arp, Matches::Others) => put(16, &[NO_MAC, u8::MAX]),
+            (family, _) => {
+                let protocol = if matches == Matches::Ours { UDP } else { TCP };
+                put(layout.protocol, &u16::from(protocol).to_ne_bytes());
+                if family == Family::Ipv6 {
+                    // IP6T_F_PROTO: without it the protocol is not looked at
+                    put(layout.flags, &[1]);
+                }
+            }
         }
         put(layout.target_offset, &(layout.size as u16).to_ne_bytes());
         put(layout.next_offset, &((layout.size + target_size) as u16).to_ne_bytes());
@@ -75,8 +95,8 @@ impl Builder {
         start as u32
     }
 
-    fn standard(&mut self, protocol: u8, verdict: i32) -> u32 {
-        self.entry(protocol, STANDARD, "", &verdict.to_ne_bytes())
+    fn standard(&mut self, matches: Matches, verdict: i32) -> u32 {
+        self.entry(matches, STANDARD, "", &verdict.to_ne_bytes())
     }
 }
 
@@ -84,8 +104,10 @@ impl Builder {
 pub fn place(family: Family, table: &str, shape: Shape) -> io::Result<Placed> {
     let socket = Socket::open(family)?;
     let old = socket.info(table)?;
-    if !old.has(OUTPUT) {
-        return Err(io::Error::other("the table has no chain OUTPUT"));
+    // NF_INET_LOCAL_OUT, NF_ARP_IN
+    let tried = if family == Family::Arp { 0 } else { 3 };
+    if !old.has(tried) {
+        return Err(io::Error::other("the table has no chain that the trial's packets pass"));
     }
     let mut b = Builder { family, bytes: Vec::new(), entries: 0 };
     let (mut begin, mut policy) = ([0u32; HOOKS], [0u32; HOOKS]);
@@ -93,39 +115,39 @@ pub fn place(family: Family, table: &str, shape: Shape) -> io::Result<Placed> {
     let mut jump = None;
     for hook in (0..HOOKS).filter(|hook| old.has(*hook)) {
         begin[hook] = b.bytes.len() as u32;
-        if hook == OUTPUT {
+        if hook == tried {
             match shape {
                 Shape::Rule => {
-                    b.standard(TCP, ACCEPT);
-                    found = Some(b.standard(UDP, DROP));
+                    b.standard(Matches::Others, ACCEPT);
+                    found = Some(b.standard(Matches::Ours, DROP));
                 }
                 Shape::Accept => {
-                    b.standard(UDP, ACCEPT);
+                    b.standard(Matches::Ours, ACCEPT);
                 }
-                Shape::Jump => jump = Some(b.standard(UDP, 0)),
+                Shape::Jump => jump = Some(b.standard(Matches::Ours, 0)),
                 Shape::Policy => {
-                    b.standard(TCP, ACCEPT);
+                    b.standard(Matches::Others, ACCEPT);
                 }
                 Shape::Empty => {}
             }
         }
-        let drops = hook == OUTPUT && shape == Shape::Policy;
-        policy[hook] = b.standard(0, if drops { DROP } else { ACCEPT });
+        let drops = hook == tried && shape == Shape::Policy;
+        policy[hook] = b.standard(Matches::All, if drops { DROP } else { ACCEPT });
         if drops {
             found = Some(policy[hook]);
         }
     }
     if let Some(jump) = jump {
-        b.entry(0, ERROR, "ERROR", b"nfscope");
-        let first = b.standard(0, DROP);
-        b.standard(0, RETURN);
+        b.entry(Matches::All, ERROR, "ERROR", b"nfscope");
+        let first = b.standard(Matches::All, DROP);
+        b.standard(Matches::All, RETURN);
         let at = jump as usize + family.layout().size + EXTENSION;
         if let Some(verdict) = b.bytes.get_mut(at..at + 4) {
             verdict.copy_from_slice(&first.to_ne_bytes());
         }
         found = Some(first);
     }
-    b.entry(0, ERROR, "ERROR", b"ERROR");
+    b.entry(Matches::All, ERROR, "ERROR", b"ERROR");
     let placed = Placed { entry: found, size: b.bytes.len() as u32, entries: b.entries };
 
     // the old table's counters come back
@@ -133,10 +155,11 @@ pub fn place(family: Family, table: &str, shape: Shape) -> io::Result<Placed> {
     let mut request = vec![0; TABLE_NAME];
     put_name(&mut request, table);
     let words = [old.valid_hooks, placed.entries, placed.size];
+    let hooks = family.hooks();
+    let (begin, policy) = (begin.into_iter().take(hooks), policy.into_iter().take(hooks));
     let words = words.into_iter().chain(begin).chain(policy).chain([old.entries]);
     request.extend(words.flat_map(u32::to_ne_bytes));
     request.extend((counters.as_mut_ptr() as usize).to_ne_bytes());
-    debug_assert_eq!(request.len(), REPLACE);
     request.extend(&b.bytes);
     socket.replace(&request)?;
     Ok(placed)

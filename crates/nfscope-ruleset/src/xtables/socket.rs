@@ -7,7 +7,7 @@ use std::net::UdpSocket;
 use std::os::fd::AsRawFd;
 
 use super::table::{Info, Table};
-use super::uapi::{ENTRIES, Family, GET_ENTRIES, GET_INFO, INFO, SET_REPLACE, TABLE_NAME};
+use super::uapi::{ENTRIES, Family, GET_ENTRIES, GET_INFO, SET_REPLACE, TABLE_NAME};
 
 /// Larger tables (a hundred thousand rules and more are a tenth of that) are
 /// not read.
@@ -30,29 +30,23 @@ pub(super) struct Socket {
 impl Socket {
     pub fn open(family: Family) -> io::Result<Self> {
         let any = match family {
-            Family::Ipv4 => "0.0.0.0:0",
+            Family::Ipv4 | Family::Arp => "0.0.0.0:0",
             Family::Ipv6 => "[::]:0",
         };
         Ok(Self { socket: UdpSocket::bind(any)?, family })
     }
 
-    fn level(&self) -> i32 {
-        match self.family {
-            Family::Ipv4 => libc::IPPROTO_IP,
-            Family::Ipv6 => libc::IPPROTO_IPV6,
-        }
-    }
-
     /// `bytes`: the request, which the kernel overwrites with its answer.
     fn get(&self, option: i32, bytes: &mut [u8]) -> io::Result<()> {
         let mut size = libc::socklen_t::try_from(bytes.len()).map_err(io::Error::other)?;
+        let (level, first) = self.family.options();
         // SAFETY: the kernel reads and writes at most `size` bytes at the
         // pointer, which is what the slice has.
         let result = unsafe {
             libc::getsockopt(
                 self.socket.as_raw_fd(),
-                self.level(),
-                option,
+                level,
+                first + option,
                 bytes.as_mut_ptr().cast(),
                 &raw mut size,
             )
@@ -63,10 +57,10 @@ impl Socket {
     /// Sizes and chains of a table, which must exist: x_tables would look for a
     /// module of one that does not.
     pub fn info(&self, name: &str) -> io::Result<Info> {
-        let mut bytes = vec![0; INFO];
+        let mut bytes = vec![0; self.family.info_size()];
         put_name(&mut bytes, name);
         self.get(GET_INFO, &mut bytes)?;
-        Info::parse(&bytes).ok_or_else(|| io::Error::other("a short answer"))
+        Info::parse(self.family, &bytes).ok_or_else(|| io::Error::other("a short answer"))
     }
 
     /// A whole table.
@@ -97,13 +91,14 @@ impl Socket {
     /// Puts another table in a table's place (`struct ipt_replace`).
     pub fn replace(&self, request: &[u8]) -> io::Result<()> {
         let size = libc::socklen_t::try_from(request.len()).map_err(io::Error::other)?;
+        let (level, first) = self.family.options();
         // SAFETY: the kernel reads `size` bytes at the pointer; the pointer in
         // the request is to a buffer that its maker keeps.
         let result = unsafe {
             libc::setsockopt(
                 self.socket.as_raw_fd(),
-                self.level(),
-                SET_REPLACE,
+                level,
+                first + SET_REPLACE,
                 request.as_ptr().cast(),
                 size,
             )

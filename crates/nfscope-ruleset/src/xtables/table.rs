@@ -1,11 +1,7 @@
 //! A table's entries as chains and rules.
 
-use super::uapi::{
-    EXTENSION, EXTENSION_NAME, Family, HOOKS, INFO, RETURN, name_at, u16_at, u32_at,
-};
+use super::uapi::{EXTENSION, EXTENSION_NAME, Family, HOOKS, RETURN, name_at, u16_at, u32_at};
 
-/// Names of the built-in chains, by hook number (`NF_INET_*`).
-const BUILT_IN: [&str; HOOKS] = ["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"];
 /// Name of the target that starts a user chain and ends a table.
 const ERROR: &str = "ERROR";
 
@@ -103,18 +99,19 @@ pub(super) struct Info {
 }
 
 impl Info {
-    /// From `struct ipt_getinfo`.
-    pub fn parse(bytes: &[u8]) -> Option<Self> {
+    /// From the family's `struct ipt_getinfo`.
+    pub fn parse(family: Family, bytes: &[u8]) -> Option<Self> {
+        let (hooks, size) = (family.hooks(), family.info_size());
         let mut info = Self {
             valid_hooks: u32_at(bytes, 32)?,
             hook_entry: [0; HOOKS],
             underflow: [0; HOOKS],
-            entries: u32_at(bytes, INFO - 8)?,
-            size: u32_at(bytes, INFO - 4)?,
+            entries: u32_at(bytes, size - 8)?,
+            size: u32_at(bytes, size - 4)?,
         };
-        for hook in 0..HOOKS {
+        for hook in 0..hooks {
             info.hook_entry[hook] = u32_at(bytes, 36 + hook * 4)?;
-            info.underflow[hook] = u32_at(bytes, 56 + hook * 4)?;
+            info.underflow[hook] = u32_at(bytes, 36 + (hooks + hook) * 4)?;
         }
         Some(info)
     }
@@ -162,7 +159,8 @@ impl Table {
             let raw = entry(family, blob, at).ok_or(Malformed(at))?;
             let last = raw.next as usize >= blob.len();
             if let Some(hook) = info.begins(at) {
-                table.begin(BUILT_IN[hook].to_owned(), true);
+                let name = family.built_in().get(hook).ok_or(Malformed(at))?;
+                table.begin((*name).to_owned(), true);
                 ended = false;
             }
             if let Some(name) = raw.error {

@@ -1,6 +1,7 @@
 //! The structs that x_tables shares with user space, as offsets
 //! (`include/uapi/linux/netfilter_ipv4/ip_tables.h`,
 //! `include/uapi/linux/netfilter_ipv6/ip6_tables.h`,
+//! `include/uapi/linux/netfilter_arp/arp_tables.h`,
 //! `include/uapi/linux/netfilter/x_tables.h`, on 64-bit machines):
 //! ```text
 //! ipt_entry    src@0 dst@4 smsk@8 dmsk@12 iniface@16 outiface@32 iniface_mask@48 outiface_mask@64
@@ -9,14 +10,20 @@
 //! ip6t_entry   src@0 dst@16 smsk@32 dmsk@48 iniface@64 outiface@80 iniface_mask@96 outiface_mask@112
 //!              proto:u16@128 tos:u8@130 flags:u8@131 invflags:u8@132 nfcache@136 target_offset:u16@140
 //!              next_offset:u16@142 comefrom@144 counters@152 elems@168
+//! arpt_entry   src@0 tgt@4 smsk@8 tmsk@12 arhln:u8@16 arhln_mask@17 src_devaddr@18 tgt_devaddr@50 (16 bytes
+//!              and a mask each) arpop:be16@82 mask@84 arhrd@86 mask@88 arpro@90 mask@92 iniface@94
+//!              outiface@110 iniface_mask@126 outiface_mask@142 flags:u8@158 invflags:u16@160
+//!              target_offset:u16@164 next_offset:u16@166 comefrom@168 counters@176 elems@192
 //! match/target size:u16@0 name@2 (29 bytes) revision:u8@31 data@32
 //! getinfo      name@0 (32 bytes) valid_hooks@32 hook_entry[5]@36 underflow[5]@56 num_entries@76 size@80
 //! get_entries  name@0 size@32 entries@40
 //! replace      name@0 valid_hooks@32 num_entries@36 size@40 hook_entry[5]@44 underflow[5]@64
 //!              num_counters@84 counters@88 entries@96
 //! ```
+//! The tables of ARP have three hooks, not five: what stands behind the arrays
+//! of hooks begins sixteen bytes earlier.
 
-/// `NF_INET_NUMHOOKS` of the table functions.
+/// `NF_INET_NUMHOOKS` of the table functions; [`Family::hooks`] has the family's.
 pub(super) const HOOKS: usize = 5;
 /// `XT_TABLE_MAXNAMELEN`
 pub(super) const TABLE_NAME: usize = 32;
@@ -24,23 +31,19 @@ pub(super) const TABLE_NAME: usize = 32;
 pub(super) const EXTENSION_NAME: usize = 29;
 /// `sizeof(struct xt_entry_match)`, `sizeof(struct xt_entry_target)`
 pub(super) const EXTENSION: usize = 32;
-/// `sizeof(struct ipt_getinfo)`
-pub(super) const INFO: usize = 84;
 /// `offsetof(struct ipt_get_entries, entrytable)`
 pub(super) const ENTRIES: usize = 40;
-/// `offsetof(struct ipt_replace, entries)`
-pub(super) const REPLACE: usize = 96;
 /// `sizeof(struct xt_counters)`
 pub(super) const COUNTERS: usize = 16;
 /// Interface names and masks.
 pub(super) const INTERFACE: usize = 16;
 
-/// `IPT_SO_GET_INFO`, `IP6T_SO_GET_INFO`
-pub(super) const GET_INFO: i32 = 64;
-/// `IPT_SO_GET_ENTRIES`, `IP6T_SO_GET_ENTRIES`
-pub(super) const GET_ENTRIES: i32 = 65;
-/// `IPT_SO_SET_REPLACE`, `IP6T_SO_SET_REPLACE`
-pub(super) const SET_REPLACE: i32 = 64;
+/// `IPT_SO_GET_INFO` from the family's first option on
+pub(super) const GET_INFO: i32 = 0;
+/// `IPT_SO_GET_ENTRIES`
+pub(super) const GET_ENTRIES: i32 = 1;
+/// `IPT_SO_SET_REPLACE`
+pub(super) const SET_REPLACE: i32 = 0;
 
 /// `XT_RETURN`: `-NF_REPEAT - 1`
 pub(super) const RETURN: i32 = -5;
@@ -62,6 +65,8 @@ pub enum Family {
     Ipv4,
     /// ip6tables
     Ipv6,
+    /// arptables
+    Arp,
 }
 
 /// Where the parts of a family's entry are.
@@ -73,7 +78,7 @@ pub(super) struct EntryLayout {
     pub protocol: usize,
     pub flags: usize,
     pub inverted: usize,
-    /// The flag that says that a jump does not come back.
+    /// The flag that says that a jump does not come back; 0: there is none.
     pub goto: u8,
     /// The flag for fragments behind the first.
     pub fragment: Option<u8>,
@@ -84,8 +89,36 @@ pub(super) struct EntryLayout {
 }
 
 impl Family {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Ipv4, Self::Ipv6];
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Ipv4, Self::Ipv6, Self::Arp];
+
+    /// The built-in chains, by hook number (`NF_INET_*`, `NF_ARP_*`).
+    pub(super) fn built_in(self) -> &'static [&'static str] {
+        match self {
+            Self::Ipv4 | Self::Ipv6 => &["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"],
+            Self::Arp => &["INPUT", "OUTPUT", "FORWARD"],
+        }
+    }
+
+    /// How many hooks there are (`NF_INET_NUMHOOKS`, `NF_ARP_NUMHOOKS`).
+    pub(super) fn hooks(self) -> usize {
+        self.built_in().len()
+    }
+
+    /// `sizeof(struct ipt_getinfo)`, `sizeof(struct arpt_getinfo)`
+    pub(super) fn info_size(self) -> usize {
+        44 + 8 * self.hooks()
+    }
+
+    /// Level and first option of the family's questions (`IPT_BASE_CTL`,
+    /// `ARPT_BASE_CTL`).
+    pub(super) fn options(self) -> (i32, i32) {
+        match self {
+            Self::Ipv4 => (libc::IPPROTO_IP, 64),
+            Self::Ipv6 => (libc::IPPROTO_IPV6, 64),
+            Self::Arp => (libc::IPPROTO_IP, 96),
+        }
+    }
 
     pub(super) fn layout(self) -> EntryLayout {
         match self {
@@ -115,6 +148,19 @@ impl Family {
                 counters: 152,
                 size: 168,
             },
+            Self::Arp => EntryLayout {
+                address: 4,
+                input: 94,
+                protocol: 90,
+                flags: 158,
+                inverted: 160,
+                goto: 0,
+                fragment: None,
+                target_offset: 164,
+                next_offset: 166,
+                counters: 176,
+                size: 192,
+            },
         }
     }
 
@@ -123,15 +169,18 @@ impl Family {
         match self {
             Self::Ipv4 => "/proc/thread-self/net/ip_tables_names",
             Self::Ipv6 => "/proc/thread-self/net/ip6_tables_names",
+            Self::Arp => "/proc/thread-self/net/arp_tables_names",
         }
     }
 
     /// The program that prints a table, by its two names; the second may be
-    /// that of iptables-nft.
+    /// that of iptables-nft. arptables-legacy-save prints what the program
+    /// `arptables` lists, which may be that of nftables.
     pub(super) fn save_programs(self) -> [&'static str; 2] {
         match self {
             Self::Ipv4 => ["iptables-legacy-save", "iptables-save"],
             Self::Ipv6 => ["ip6tables-legacy-save", "ip6tables-save"],
+            Self::Arp => ["arptables-legacy", "arptables"],
         }
     }
 }

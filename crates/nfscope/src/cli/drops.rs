@@ -142,7 +142,7 @@ impl HookChoice {
 pub enum CauseChoice {
     /// An nftables rule
     Nft,
-    /// A rule of iptables-legacy or ip6tables-legacy
+    /// A rule of iptables-legacy, ip6tables-legacy or arptables-legacy
     Legacy,
     /// A base chain's policy
     Policy,

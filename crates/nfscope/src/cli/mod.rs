@@ -3,6 +3,7 @@
 mod demo;
 mod doctor;
 mod drops;
+mod stacks;
 mod symbolize;
 mod trace;
 mod values;
@@ -10,8 +11,9 @@ mod values;
 pub use demo::DemoArguments;
 pub use doctor::DoctorArguments;
 pub use drops::{BackendChoice, CauseChoice, ColorWhen, DropsArguments, HookChoice};
+pub use stacks::{ByChoice, StacksArguments, TreeRoot};
 pub use symbolize::SymbolizeArguments;
-pub use trace::{TraceArguments, TraceBackendChoice};
+pub use trace::{TraceArguments, TraceBackendChoice, TraceFormat};
 
 use clap::{Parser, Subcommand};
 
@@ -32,6 +34,8 @@ pub enum Command {
     Drops(DropsArguments),
     /// Show each packet's way: hooks, chains, rules, verdicts, and what became of it.
     Trace(TraceArguments),
+    /// Count the kernel's stacks at functions and tracepoints.
+    Stacks(StacksArguments),
     /// Tell the function and source line of kernel addresses, stacks and oopses.
     Symbolize(SymbolizeArguments),
     /// Show what this machine supports and which backend will be used.

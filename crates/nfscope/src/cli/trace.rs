@@ -14,6 +14,7 @@ Examples:
   nfscope trace --expr -c 1 udp          with each expression of each rule
   nfscope trace --stream udp             each step as it comes, not packet by packet
   nfscope trace --json tcp | jq .step    one JSON object a step
+  nfscope trace --format iptables-trace  rules of iptables-legacy, a line each
   nfscope trace --functions udp port 53  with the kernel functions that it passed
 
 A packet that was selected is followed until it is freed: through NAT, copies
@@ -36,21 +37,21 @@ pub struct TraceArguments {
     #[arg(long, value_name = "NETNS")]
     pub netns: Option<String>,
 
-    /// Ask the filter at each chain anew: a packet that no longer matches (by
+    /// Ask the filter at each chain and table anew: a packet that no longer matches (by
     /// NAT, in a tunnel) is not shown there, and copies are not followed
     #[arg(long)]
     pub no_follow: bool,
 
-    /// List the rules that did not match, too
+    /// List the rules of nftables that did not match, too
     #[arg(long)]
     pub all: bool,
 
-    /// For each rule that did not match, tell which condition failed, what it
+    /// For each rule of nftables that did not match, tell which condition failed, what it
     /// wanted and what the packet had
     #[arg(long)]
     pub why: bool,
 
-    /// For each rule that was looked at, list its expressions with their results
+    /// For each rule of nftables that was looked at, list its expressions with their results
     /// (NFT_CONTINUE, NFT_BREAK, NF_DROP), and tell which rule or chain follows
     #[arg(long)]
     pub expr: bool,
@@ -92,6 +93,11 @@ pub struct TraceArguments {
     #[arg(long)]
     pub json: bool,
 
+    /// How text looks
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t,
+          conflicts_with_all = ["json", "stream"])]
+    pub format: TraceFormat,
+
     /// All facts, one a line
     #[arg(short, long)]
     pub verbose: bool,
@@ -124,6 +130,17 @@ impl TraceArguments {
     pub fn misses(&self) -> Option<bool> {
         (self.all || self.why || self.expr).then_some(self.why)
     }
+}
+
+/// `--format`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum TraceFormat {
+    /// A tree a packet
+    #[default]
+    Tree,
+    /// A line for each rule of iptables-legacy that matched, and one for each
+    /// table's verdict, in the columns of the tool iptables-trace
+    IptablesTrace,
 }
 
 /// `--backend`

@@ -4,6 +4,7 @@ pub mod demo;
 pub mod doctor;
 pub mod drops;
 mod selection;
+pub mod stacks;
 pub mod symbolize;
 pub mod trace;
 

@@ -1,4 +1,4 @@
-//! `nfscope trace`: a packet's whole way through nftables.
+//! `nfscope trace`: a packet's whole way through nftables and iptables-legacy.
 
 mod stream;
 
@@ -21,6 +21,9 @@ use stream::Stream;
 const TICK: Duration = Duration::from_millis(50);
 /// The same while texts are being read.
 const SHORT_TICK: Duration = Duration::from_millis(5);
+
+/// How often it is looked whether legacy tables have come or gone.
+const ROUND: Duration = Duration::from_millis(500);
 
 /// Runs until Ctrl-C, `-c` or `--duration`.
 pub fn run(arguments: &TraceArguments) -> Result<(), Failure> {
@@ -46,6 +49,7 @@ pub fn run(arguments: &TraceArguments) -> Result<(), Failure> {
     };
     let mut started = trace_backend::start(&options, arguments.backend, &machine)?;
     let ctnetlink = machine.btf.kernel().func_params("ctnetlink_get_conntrack").is_some();
+    let has_nf_tables = machine.has_nf_tables;
     drop(machine);
 
     let mut notices = std::mem::take(&mut started.notices);
@@ -58,13 +62,14 @@ pub fn run(arguments: &TraceArguments) -> Result<(), Failure> {
     let resolver = TraceResolver::new(reasons, backend, names, arguments.numeric, arguments.expr);
     // packets are followed into other namespaces
     let only = netns.filter(|_| arguments.no_follow);
-    let rules = Rules::new(only, arguments.numeric, true);
+    let rules = Rules::new(only, arguments.numeric, has_nf_tables);
     let ids = ConnectionIds::new(arguments.json || arguments.verbose, ctnetlink);
     let terminal = std::io::stdout().is_terminal();
     let mut stream = Stream::new(arguments, resolver, rules, ids, terminal);
     for notice in notices {
         stream.notice(notice)?;
     }
+    stream.follow_legacy(started.new_count());
     let told = match functions.functions.list.len() {
         0 => String::new(),
         count => format!(", {} functions", count - started.refused_functions()),
@@ -72,13 +77,18 @@ pub fn run(arguments: &TraceArguments) -> Result<(), Failure> {
     say(format_args!("nfscope: watching packets, {}{told}; Ctrl-C ends", started.describe()));
 
     let begin = Instant::now();
-    let mut round = begin;
+    let (mut round, mut looked) = (begin, begin);
     loop {
         stream.records(&started.poll(if stream.waits() { SHORT_TICK } else { TICK })?)?;
         // before packets are shown that may lack what was lost
         if round.elapsed() >= TICK || signals.raised() {
             round = Instant::now();
             stream.losses(started.losses()?)?;
+        }
+        if looked.elapsed() >= ROUND {
+            looked = Instant::now();
+            started.advance().into_iter().try_for_each(|text| stream.notice(text))?;
+            stream.follow_legacy(started.new_count());
         }
         stream.flush()?;
         let late = arguments.duration.is_some_and(|d| begin.elapsed() >= d);

@@ -1,7 +1,7 @@
 //! Which kernel functions a trace tells: those that take a packet, by the
 //! kernel's own type information, of the names that are wanted.
 
-mod glob;
+pub mod glob;
 mod path;
 
 use std::collections::{BTreeMap, HashMap, HashSet};

@@ -23,8 +23,10 @@ pub(super) fn cause(part: &LegacyPart) -> Option<Cause> {
     }
     let verdict = match part.note {
         Note::LegacyQueue => XtVerdict::Queue,
+        _ if part.is_table_alone() => XtVerdict::Drop,
         _ => XtVerdict::Unknown,
     };
+    let alone = "which of the table's rules or policies it was cannot be seen on this machine";
     Some(Cause::XtRule(XtRule {
         place,
         number: None,
@@ -32,7 +34,7 @@ pub(super) fn cause(part: &LegacyPart) -> Option<Cause> {
         target: None,
         rule: None,
         outline: false,
-        text_unknown: None,
+        text_unknown: part.is_table_alone().then(|| alone.into()),
         comment: None,
         sent: None,
     }))
@@ -47,8 +49,28 @@ pub(super) fn complete(
     netns: u32,
     last: bool,
 ) -> Answer {
-    let family = match rule.place.family {
-        Family::Ip6 => xtables::Family::Ipv6,
+    if part.is_table_alone() {
+        return Answer::Ready;
+    }
+    match find(cache, part, netns, last) {
+        Ok(found) => fill(rule, found),
+        Err(None) => return Answer::Pending,
+        Err(Some(why)) => rule.text_unknown = Some(why.into()),
+    }
+    Answer::Ready
+}
+
+/// The rule that a record is about; else why it cannot be had, or nothing while
+/// it may still be. With `last` the answer is what is known now.
+pub(super) fn find(
+    cache: Option<&Cache>,
+    part: &LegacyPart,
+    netns: u32,
+    last: bool,
+) -> Result<Found, Option<&'static str>> {
+    let family = match Family::from_nfproto(part.family) {
+        Some(Family::Ip6) => xtables::Family::Ipv6,
+        Some(Family::Arp) => xtables::Family::Arp,
         _ => xtables::Family::Ipv4,
     };
     let subject = Subject { netns, family, table: part.table.clone() };
@@ -60,14 +82,10 @@ pub(super) fn complete(
         entries: part.entries,
     };
     match cache.map(|cache| cache.find(&query)) {
-        Some(Ok(found)) => fill(rule, found),
-        Some(Err(None)) if !last => return Answer::Pending,
-        Some(Err(Some(why))) => rule.text_unknown = Some(why.into()),
-        Some(Err(None)) | None => {
-            rule.text_unknown = Some("the table was still being read".into());
-        }
+        Some(Err(None)) if !last => Err(None),
+        Some(Err(None)) | None => Err(Some("the table was still being read")),
+        Some(other) => other,
     }
-    Answer::Ready
 }
 
 fn fill(rule: &mut XtRule, found: Found) {
@@ -88,7 +106,7 @@ fn fill(rule: &mut XtRule, found: Found) {
 }
 
 /// `icmp-port-unreachable` as nft says it, `icmp port-unreachable`.
-fn sent(reject: &str) -> String {
+pub(super) fn sent(reject: &str) -> String {
     match reject.split_once('-') {
         Some(("tcp", rest)) => format!("tcp {rest}"),
         Some(("icmp", rest)) => format!("icmp {rest}"),

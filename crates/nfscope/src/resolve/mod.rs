@@ -8,12 +8,17 @@ mod owners;
 mod reason_names;
 mod reasons;
 mod rules;
+mod stacks;
 mod symbols;
 mod trace;
+mod user;
 mod wall_clock;
 
 pub use drop::DropResolver;
 pub use owners::Owners;
 pub use reason_names::ReasonNames;
 pub use rules::{Answer, Rules};
+pub use stacks::StackResolver;
 pub use trace::{ConnectionIds, TraceResolver, Unresolved};
+pub use user::UserMaps;
+pub use wall_clock::now_ns;

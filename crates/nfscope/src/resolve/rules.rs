@@ -30,7 +30,7 @@ pub struct Rules {
     numeric: bool,
     only: Option<u32>,
     /// Tables of x_tables, once there are any.
-    legacy: Option<xtables::Cache>,
+    pub(super) legacy: Option<xtables::Cache>,
 }
 
 /// Whether an event has all that it will get.

@@ -26,6 +26,11 @@ impl Symbols {
         Some(format!("{name}+{offset:#x}{module}"))
     }
 
+    /// Function, offset and module.
+    pub fn resolved(&mut self, address: u64) -> Option<Resolved> {
+        self.find(address)
+    }
+
     fn find(&mut self, address: u64) -> Option<Resolved> {
         self.learn(&[address]);
         self.0.cached(address)

@@ -80,6 +80,10 @@ fn nft_rule(rule: &NftRule) -> CauseText {
 }
 
 fn xt_rule(rule: &XtRule) -> CauseText {
+    let known = !matches!(rule.verdict, XtVerdict::Unknown);
+    if rule.place.chain.is_none() && known {
+        return xt_table(rule);
+    }
     let number = rule.number.map_or_else(|| "?".to_owned(), |n| n.to_string());
     let place = format!("{} rule {number}", xt_chain(&rule.place));
     let (verb, mut note) = match rule.verdict {
@@ -101,11 +105,32 @@ fn xt_rule(rule: &XtRule) -> CauseText {
     CauseText { verb, place, text, note }
 }
 
+/// A table said so, and nobody knows which rule or policy it was.
+fn xt_table(rule: &XtRule) -> CauseText {
+    let XtPlace { table, hook, .. } = &rule.place;
+    let hook = hook.as_deref().unwrap_or("?");
+    let why = rule.text_unknown.as_deref().map(escape).unwrap_or_default();
+    CauseText {
+        verb: "dropped in table",
+        place: format!("{} {}, hook {}", program(&rule.place), escape(table), escape(hook)),
+        text: "rule unknown".to_owned(),
+        note: why.into_owned(),
+    }
+}
+
 /// `iptables filter INPUT`; a chain nobody knows is `?`.
 fn xt_chain(place: &XtPlace) -> String {
-    let program = if place.family == Family::Ip6 { "ip6tables" } else { "iptables" };
     let chain = place.chain.as_deref().unwrap_or("?");
-    format!("{program} {} {}", escape(&place.table), escape(chain))
+    format!("{} {} {}", program(place), escape(&place.table), escape(chain))
+}
+
+/// Whose table it is.
+fn program(place: &XtPlace) -> &'static str {
+    match place.family {
+        Family::Ip6 => "ip6tables",
+        Family::Arp => "arptables",
+        _ => "iptables",
+    }
 }
 
 fn join(note: &mut String, more: &str) {
@@ -212,6 +237,10 @@ mod tests {
         assert_eq!(
             line(samples::legacy_policy()),
             "dropped by policy: ip6tables filter INPUT (policy drop)"
+        );
+        assert_eq!(
+            line(samples::legacy_table()),
+            "dropped in table: iptables filter, hook output: rule unknown (it cannot be seen)"
         );
     }
 

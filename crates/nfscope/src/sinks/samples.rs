@@ -135,6 +135,25 @@ pub(super) fn legacy_rule() -> Event {
     }))
 }
 
+pub(super) fn legacy_table() -> Event {
+    drop_with(Cause::XtRule(XtRule {
+        place: XtPlace {
+            family: Family::Ip,
+            table: "filter".into(),
+            chain: None,
+            hook: Some("output".into()),
+        },
+        number: None,
+        verdict: XtVerdict::Drop,
+        target: None,
+        rule: None,
+        outline: false,
+        text_unknown: Some("it cannot be seen".into()),
+        comment: None,
+        sent: None,
+    }))
+}
+
 pub(super) fn legacy_policy() -> Event {
     drop_with(Cause::XtPolicy(XtPolicy {
         place: XtPlace {

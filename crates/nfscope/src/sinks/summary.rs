@@ -129,8 +129,10 @@ impl<W: Write> Sink for Summary<W> {
                 LossPlace::Ring | LossPlace::Nested => self.lost += lost.count,
                 LossPlace::Attribution | LossPlace::Netlink => self.without_rule += lost.count,
                 LossPlace::Packets | LossPlace::Entries => {}
+                // `stacks` has a closing line of its own
+                LossPlace::Counts | LossPlace::Stacks => {}
             },
-            Event::Notice(_) | Event::Trace(_) => {}
+            Event::Notice(_) | Event::Trace(_) | Event::Stack(_) => {}
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use nfscope_kernel::locate::ipt::Tables;
 
 use super::DropCollector;
-use crate::legacy::{Changes, LegacyProbes, LegacySetup, SelfTest};
+use crate::legacy::{Changes, EdgesSetup, LegacyProbes, LegacySetup, SelfTest, Told};
 use crate::nft::Scratch;
 use crate::{CollectError, object};
 
@@ -22,10 +22,31 @@ impl DropCollector {
     ) -> Result<(), CollectError> {
         let notes = object::map(&self.object, "notes")?;
         let probes = LegacyProbes::attach(setup, notes.as_fd(), changes)?;
+        self.try_legacy(probes, scratch, Told::Rules)
+    }
+
+    /// The same at the function's entry and return, which tell the table alone.
+    pub fn attach_legacy_edges(
+        &mut self,
+        setup: &EdgesSetup,
+        scratch: &Scratch,
+        changes: &Changes,
+    ) -> Result<(), CollectError> {
+        let notes = object::map(&self.object, "notes")?;
+        let probes = LegacyProbes::attach_edges(setup, notes.as_fd(), changes)?;
+        self.try_legacy(probes, scratch, Told::Tables)
+    }
+
+    fn try_legacy(
+        &mut self,
+        probes: LegacyProbes,
+        scratch: &Scratch,
+        told: Told,
+    ) -> Result<(), CollectError> {
         self.take_legacy_notes(true)?;
-        let tried = SelfTest::send(setup.tables, scratch).and_then(|test| {
+        let tried = SelfTest::send(probes.tables(), scratch).and_then(|test| {
             let records = self.trial_records(test.packets())?;
-            test.judge(&records)
+            test.judge(&records, told)
         });
         match tried {
             Ok(()) => self.legacy.push(probes),

@@ -1,5 +1,5 @@
-//! Where `ipt_do_table` (`net/ipv4/netfilter/ip_tables.c`) and `ip6t_do_table` have a rule that matches,
-//! and where a target has said what becomes of the packet.
+//! Where `ipt_do_table` (`net/ipv4/netfilter/ip_tables.c`), `ip6t_do_table` and `arpt_do_table` have a rule
+//! that matches, and where a target has said what becomes of the packet.
 //!
 //! ```c
 //! e = get_entry(table_base, private->hook_entry[hook]);
@@ -47,17 +47,20 @@ pub enum Tables {
     Ipv4,
     /// `ip6_tables`
     Ipv6,
+    /// `arp_tables`
+    Arp,
 }
 
 impl Tables {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Ipv4, Self::Ipv6];
+    pub const ALL: [Self; 3] = [Self::Ipv4, Self::Ipv6, Self::Arp];
 
     /// The function that a packet goes through a table in.
     pub fn function(self) -> &'static str {
         match self {
             Self::Ipv4 => "ipt_do_table",
             Self::Ipv6 => "ip6t_do_table",
+            Self::Arp => "arpt_do_table",
         }
     }
 
@@ -66,15 +69,18 @@ impl Tables {
         match self {
             Self::Ipv4 => "ip_tables",
             Self::Ipv6 => "ip6_tables",
+            Self::Arp => "arp_tables",
         }
     }
 
-    /// `ipt_entry.target_offset`, `ip6t_entry.target_offset` (`include/uapi/linux/netfilter_ipv4/ip_tables.h`,
-    /// `…_ipv6/ip6_tables.h`): user space has the same structs.
+    /// `ipt_entry.target_offset`, `ip6t_entry.target_offset`, `arpt_entry.target_offset`
+    /// (`include/uapi/linux/netfilter_ipv4/ip_tables.h`, `…_ipv6/ip6_tables.h`, `…_arp/arp_tables.h`): user
+    /// space has the same structs.
     pub fn target_offset(self) -> u32 {
         match self {
             Self::Ipv4 => 88,
             Self::Ipv6 => 140,
+            Self::Arp => 164,
         }
     }
 }
@@ -117,10 +123,20 @@ pub struct TablePoint {
     pub entry: Loc,
     /// The packet.
     pub skb: Loc,
-    /// `struct xt_table`.
-    pub table: Loc,
+    /// `struct xt_table`, or what its `private` points to.
+    pub table: TableLoc,
     /// `struct xt_action_param` on the function's stack; its `state` is what the hook was called with.
     pub param: Loc,
+}
+
+/// What a table function still has of its table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TableLoc {
+    /// `struct xt_table`.
+    Table(Loc),
+    /// `struct xt_table_info`: `arpt_do_table` needs no more of its table.
+    Info(Loc),
 }
 
 /// The points of a table function.
@@ -132,18 +148,30 @@ pub struct TablePoints {
     pub verdict: TablePoint,
     /// Holds its verdict there.
     pub verdict_register: Reg,
+    /// Which argument of the function is the packet: 0 where it is followed by the hook's state and the
+    /// table, 1 where it stands between them.
+    pub packet_argument: u32,
 }
 
 impl fmt::Display for TablePoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { probe, entry, skb, table, param } = self;
-        write!(f, "+{probe:<#6x} entry={entry} skb={skb} table={table} param={param}")
+        write!(f, "+{probe:<#6x} entry={entry} skb={skb} {table} param={param}")
+    }
+}
+
+impl fmt::Display for TableLoc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Table(at) => write!(f, "table={at}"),
+            Self::Info(at) => write!(f, "info={at}"),
+        }
     }
 }
 
 impl fmt::Display for TablePoints {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { matched, verdict, verdict_register } = self;
+        let Self { matched, verdict, verdict_register, .. } = self;
         writeln!(f, "matched {matched}")?;
         write!(f, "verdict {verdict} verdict={}", verdict_register.name())
     }
@@ -165,7 +193,7 @@ pub fn locate(text: &FunctionText, tables: Tables) -> Result<TablePoints, Refusa
     // first too, since then it is the second ("netfilter: iptables: allow use of ipt_do_table as hookfn")
     let through_pointer = |at: &usize| code.call(*at) == Some(None) && values.before(*at).is_some();
     let calls: Vec<usize> = (0..code.ins.len()).filter(through_pointer).collect();
-    let packet = [0, 1].into_iter().find(|n| {
+    let packet = [0usize, 1].into_iter().find(|n| {
         calls
             .iter()
             .any(|call| values.arg(*call, 0) == argument(*n) && argument(*n) != Val::Unknown)
@@ -195,6 +223,7 @@ pub fn locate(text: &FunctionText, tables: Tables) -> Result<TablePoints, Refusa
         return Err(Refusal::Missing("struct xt_action_param on its stack"));
     };
     let param = values.arg(call, 1);
+    let info = private_of(&code, &values, table);
     let point = |at: usize| -> Result<TablePoint, Refusal> {
         let offset = code.ins.get(at).map_or(0, |ins| ins.offset);
         if let Some(reason) = code.probe_refused(at) {
@@ -202,11 +231,13 @@ pub fn locate(text: &FunctionText, tables: Tables) -> Result<TablePoints, Refusa
         }
         let state = values.before(at).ok_or(Refusal::Missing("way to its points"))?;
         let place = |val, what| Loc::of(state, val).ok_or(Refusal::Missing(what));
+        let whole = Loc::of(state, table).map(TableLoc::Table);
+        let part = || Loc::of(state, info?).map(TableLoc::Info);
         Ok(TablePoint {
             probe: offset,
             entry: place(candidate.entry, "place that holds the rule")?,
             skb: place(skb, "place that holds the packet")?,
-            table: place(table, "place that holds the table")?,
+            table: whole.or_else(part).ok_or(Refusal::Missing("place that holds the table"))?,
             param: place(param, "place that holds the hook's state")?,
         })
     };
@@ -219,6 +250,7 @@ pub fn locate(text: &FunctionText, tables: Tables) -> Result<TablePoints, Refusa
         matched: point(candidate.at)?,
         verdict: point(back)?,
         verdict_register: result,
+        packet_argument: u32::from(packet != 0),
     })
 }
 
@@ -264,6 +296,26 @@ fn target_found_at(code: &Code, values: &Values, at: usize, tables: Tables) -> O
         }
     }
     None
+}
+
+/// The one pointer that the function takes out of its table: `xt_table.private`.
+fn private_of(code: &Code, values: &Values, table: Val) -> Option<Val> {
+    let mut found = None;
+    for (at, ins) in code.ins.iter().enumerate() {
+        let Some(before) = values.before(at) else { continue };
+        for op in &ins.ops {
+            let Op::Load { dst, mem } = *op else { continue };
+            let base = mem.base.map(|base| before.reg(base));
+            if mem.bytes != 8 || mem.index.is_some() || base != Some(table) {
+                continue;
+            }
+            let loaded = values.after(at)?.reg(dst);
+            if found.replace(loaded).is_some() {
+                return None;
+            }
+        }
+    }
+    found
 }
 
 /// Which instructions can be reached from the function's start without passing `barred`.

@@ -4,13 +4,16 @@ use std::collections::{HashMap, VecDeque};
 use std::io::{self, BufWriter};
 use std::time::{Duration, Instant};
 
+use nfscope_collect::legacy::ChangeCount;
 use nfscope_collect::trace::{TraceLosses, TraceRecord};
 use nfscope_event::{Event, LossPlace, Lost, Notice, Trace};
 
-use crate::cli::TraceArguments;
+use crate::cli::{TraceArguments, TraceFormat};
 use crate::commands::selection;
 use crate::resolve::{Answer, ConnectionIds, Owners, Rules, TraceResolver, Unresolved};
-use crate::sinks::{Clock, Json, Sink, TextOptions, TraceSummary, TraceTree, TreeOptions};
+use crate::sinks::{
+    Clock, IptablesTrace, Json, Sink, TextOptions, TraceSummary, TraceTree, TreeOptions,
+};
 
 /// Steps that wait for a rule's text at most; beyond, the oldest goes without.
 const MAX_WAITING: usize = 65_536;
@@ -56,6 +59,8 @@ impl Stream {
         let out = BufWriter::new(io::stdout());
         let sink: Box<dyn Sink> = if a.json {
             Box::new(Json::new(out))
+        } else if a.format == TraceFormat::IptablesTrace {
+            Box::new(IptablesTrace::new(out, Clock::local()))
         } else {
             let text = TextOptions {
                 color: selection::colored(a.color, terminal),
@@ -128,6 +133,13 @@ impl Stream {
             self.open.insert(id, Instant::now());
         }
         true
+    }
+
+    /// From here on rules of x_tables are recorded, if they begin to be.
+    pub fn follow_legacy(&mut self, count: Option<ChangeCount>) {
+        if let Some(count) = count {
+            self.rules.follow_legacy(count);
+        }
     }
 
     /// Whether steps wait for texts.

@@ -81,6 +81,7 @@ impl TraceResolver {
             packet: None,
             around: Around::default(),
             expr: false,
+            table: None,
         })
     }
 }

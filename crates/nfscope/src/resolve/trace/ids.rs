@@ -74,6 +74,7 @@ impl ConnectionIds {
         let inode = step.trace.netns.inode;
         let conntrack = match &mut step.trace.step {
             Step::Enter(enter) => enter.conntrack.as_mut(),
+            Step::EnterTable(enter) => enter.conntrack.as_mut(),
             Step::Mapped(mapped) => Some(&mut mapped.conntrack),
             _ => None,
         };

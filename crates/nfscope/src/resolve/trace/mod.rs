@@ -10,12 +10,14 @@ mod headers;
 mod ids;
 mod passages;
 mod rules;
+mod tables;
 #[cfg(test)]
 mod tests;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use nfscope_collect::drop::LegacyPart;
 use nfscope_collect::trace::{Entry, Head, Miss, Record, TraceRecord};
 use nfscope_event::{
     Backend, ChainRef, Device, Enter, Evaluation, Family, Missing, Netns, NoMatch, RuleText, Step,
@@ -31,6 +33,7 @@ use doubts::Doubts;
 use headers::Headers;
 pub use ids::ConnectionIds;
 use passages::{Around, Passage};
+use tables::TableTraversal;
 
 /// A packet of which nothing was heard for so long is not remembered.
 const FORGET_NS: u64 = 300_000_000_000;
@@ -48,6 +51,8 @@ struct Way {
     netns: u32,
     /// Those that are not over, the inner ones last.
     open: Vec<Traversal>,
+    /// The same of tables of x_tables.
+    tables: Vec<TableTraversal>,
     /// The last decision was a drop.
     dropped: bool,
     /// It was freed.
@@ -74,6 +79,8 @@ pub struct Unresolved {
     around: Around,
     /// Each expression's result is wanted.
     expr: bool,
+    /// The rule of a table of x_tables that it is about.
+    table: Option<LegacyPart>,
 }
 
 impl Unresolved {
@@ -163,7 +170,9 @@ impl TraceResolver {
         {
             way.open.truncate(at + 1);
         }
+        way.close_tables(head.traversal);
         let mut rule = (0, None);
+        let mut table = None;
         let mut around = Around::default();
         let step = match &record.what {
             Record::Entry(entry) => self.entry(&mut way, head, entry),
@@ -176,6 +185,12 @@ impl TraceResolver {
             Record::Fate(fate) => self.fate(&mut way, head, fate),
             Record::Mapping(connection) => Some(mapped(head.traversal, connection)),
             Record::Function(call) => Some(self.called(&mut way, head, call)),
+            Record::Table(entry) => self.table_entry(&mut way, head, entry),
+            Record::TableRule(matched) => {
+                let (step, part) = tables::matched(&mut way, head, matched);
+                table = part;
+                Some(step)
+            }
             Record::Misses(misses) => {
                 steps.extend(self.misses(&mut way, head, misses));
                 None
@@ -186,10 +201,11 @@ impl TraceResolver {
             let mut last = self.step(&way, head, head.sequence, step);
             (last.table_handle, last.registers) = rule;
             last.around = around;
+            last.table = table;
             steps.push(last);
         }
         // a rule that sends or steals the packet says so behind its end
-        if !way.gone || !way.open.is_empty() {
+        if !way.gone || !way.open.is_empty() || !way.tables.is_empty() {
             self.remember(key, way);
         } else if self.ended.len() < MANY {
             self.ended.push(way);
@@ -220,6 +236,7 @@ impl TraceResolver {
             seen_ns: head.monotonic_ns,
             netns: parent.map_or(0, |p| p.netns),
             open: Vec::new(),
+            tables: Vec::new(),
             dropped: false,
             gone: false,
             cpu: head.cpu,
@@ -245,6 +262,7 @@ impl TraceResolver {
             packet: None,
             around: Around::default(),
             expr: self.expr,
+            table: None,
         }
     }
 

@@ -7,13 +7,16 @@ use nfscope_ruleset::why::explain;
 
 use super::Unresolved;
 use super::headers::Headers;
-use crate::resolve::{Answer, Rules};
+use crate::resolve::{Answer, Rules, legacy};
 
 impl Rules {
     /// Adds what is known to a step; to be asked again while
     /// [`Answer::Pending`]. With `last` the answer is what is known now.
     pub fn complete_step(&mut self, step: &mut Unresolved, last: bool) -> Answer {
         self.name_netns(&mut step.trace.netns);
+        if step.table.is_some() {
+            return self.complete_table_rule(step, last);
+        }
         match self.complete_rule(step, last) {
             Answer::Ready => self.add_evaluation(step, last),
             Answer::Pending => Answer::Pending,
@@ -63,6 +66,10 @@ impl Rules {
     /// Has everything read that a step will want.
     pub fn ask(&self, step: &Unresolved) {
         // the answers are asked for again when the step's turn comes
+        if let Some(part) = &step.table {
+            let _ = legacy::find(self.legacy.as_ref(), part, step.trace.netns.inode, false);
+            return;
+        }
         self.ask_orders(step);
         let (place, handle) = match &step.trace.step {
             Step::Rule(rule) => (&rule.place, rule.handle),

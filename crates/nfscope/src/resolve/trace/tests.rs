@@ -1,5 +1,7 @@
 //! Records of a packet's way, and the steps made of them.
 
+mod tables;
+
 use nfscope_collect::drop::{DropRecord, NftPart, Note};
 use nfscope_collect::trace::{
     Call, Decision, DecisionKind, Entry, Fate, FateKind, Head, Record, TraceRecord,
@@ -56,7 +58,13 @@ impl Packet {
             cut: false,
             registers: [0; 20],
         };
-        let packet = DropRecord {
+        let packet = self.arrived();
+        let entry = Entry { connection: None, packet, chain, hash: None, generation: Some(0) };
+        self.record(traversal, Record::Entry(Box::new(entry)))
+    }
+
+    fn arrived(&self) -> DropRecord {
+        DropRecord {
             cpu: 0,
             monotonic_ns: 0,
             skb: self.0,
@@ -76,9 +84,7 @@ impl Packet {
             legacy: None,
             hook_function: None,
             stack: Vec::new(),
-        };
-        let entry = Entry { connection: None, packet, chain, hash: None, generation: Some(0) };
-        self.record(traversal, Record::Entry(Box::new(entry)))
+        }
     }
 
     fn decide(

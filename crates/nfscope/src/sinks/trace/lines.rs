@@ -3,14 +3,15 @@
 use std::io::{self, Write};
 
 use nfscope_event::{
-    Called, Cause, ChainRef, Device, Dropped, Ended, Enter, Mapped, Mapping, Mappings, Netns,
-    NoMatch, Process, RuleText, Step, Trace, TracePolicy, TraceRule, Tuple, Verdict,
+    Called, Cause, ChainRef, Conntrack, Device, Dropped, Ended, Enter, Mapped, Mapping, Mappings,
+    Netns, NoMatch, Process, RuleText, Step, Trace, TracePolicy, TraceRule, Verdict,
 };
 
 use super::super::color::{Tone, paint};
 use super::super::text::TextOptions;
 use super::super::{cause_text, escape, packet_text};
-use super::{Told, TreeOptions, evaluation, socket};
+use super::verbose::verbose;
+use super::{Told, TreeOptions, evaluation, socket, tables};
 
 /// Spaces before the lines of a packet, and for each level below.
 const INDENT: usize = 2;
@@ -29,7 +30,9 @@ pub(super) fn line<W: Write>(
         Step::Rule(rule) => 2 + rule.depth as usize,
         Step::NoMatch(rule) => 2 + rule.depth as usize,
         Step::End(end) => 2 + end.depth as usize,
-        Step::Policy(_) | Step::Mapped(_) => 2,
+        Step::TableRule(rule) => 2 + rule.depth as usize,
+        Step::TableEnd(end) => 2 + end.depth as usize,
+        Step::Policy(_) | Step::TablePolicy(_) | Step::Mapped(_) => 2,
         Step::Function(called) if called.traversal.is_some() => 2,
         _ => 1,
     };
@@ -64,7 +67,7 @@ pub(super) fn line<W: Write>(
     }
     writeln!(writer)?;
     let nat = mappings_after(trace, told.nat);
-    if matches!(&trace.step, Step::Enter(_)) && nat != told.nat {
+    if matches!(&trace.step, Step::Enter(_) | Step::EnterTable(_)) && nat != told.nat {
         writeln!(writer, "{:1$}nat: {2}", "", indent(level + 1), mappings(nat))?;
     }
     if shows.expr {
@@ -83,7 +86,7 @@ fn indent(level: usize) -> usize {
 }
 
 /// A line below a step.
-fn fact<W: Write>(
+pub(super) fn fact<W: Write>(
     writer: &mut W,
     options: &TextOptions,
     level: usize,
@@ -101,14 +104,16 @@ pub(super) fn netns_after(step: &Trace, before: Netns) -> Netns {
 
 /// How NAT maps the packet, as told behind a step.
 pub(super) fn mappings_after(step: &Trace, before: Mappings) -> Mappings {
-    match &step.step {
-        Step::Enter(enter) => match &enter.conntrack {
-            Some(c) if c.source_nat.is_some() || c.destination_nat.is_some() => {
-                (c.source_nat, c.destination_nat)
-            }
-            _ => before,
-        },
-        Step::Mapped(mapped) => (mapped.source, mapped.destination),
+    let conntrack = match &step.step {
+        Step::Enter(enter) => &enter.conntrack,
+        Step::EnterTable(enter) => &enter.conntrack,
+        Step::Mapped(mapped) => return (mapped.source, mapped.destination),
+        _ => return before,
+    };
+    match conntrack {
+        Some(c) if c.source_nat.is_some() || c.destination_nat.is_some() => {
+            (c.source_nat, c.destination_nat)
+        }
         _ => before,
     }
 }
@@ -126,6 +131,9 @@ pub(in super::super) fn describe(step: &Step) -> (Option<Tone>, String) {
             (matches!(policy.verdict, Verdict::Drop).then_some(Tone::Verdict), decided(policy))
         }
         Step::Mapped(step) => (None, mapped(step)),
+        Step::EnterTable(_) | Step::TableRule(_) | Step::TableEnd(_) | Step::TablePolicy(_) => {
+            tables::describe(step)
+        }
         Step::Function(called) => (None, function(called)),
         Step::Sent(sent) => (None, format!("sent on {}", device(&sent.device))),
         Step::Delivered(delivered) => (None, socket::describe(&delivered.socket)),
@@ -153,16 +161,22 @@ fn entered(enter: &Enter) -> String {
     if let Some(priority) = place.priority {
         text += &format!(", priority {priority}");
     }
-    let devices = match (&enter.in_device, &enter.out_device) {
-        (Some(input), Some(output)) => format!("{} -> {}", device(input), device(output)),
-        (Some(input), None) => format!("{} in", device(input)),
-        (None, Some(output)) => format!("{} out", device(output)),
+    text + &situation(&enter.in_device, &enter.out_device, enter.conntrack.as_ref())
+}
+
+/// The hook's devices and the connection's state, two spaces before each.
+pub(super) fn situation(
+    input: &Option<Device>,
+    output: &Option<Device>,
+    conntrack: Option<&Conntrack>,
+) -> String {
+    let mut text = match (input, output) {
+        (Some(input), Some(output)) => format!("  {} -> {}", device(input), device(output)),
+        (Some(input), None) => format!("  {} in", device(input)),
+        (None, Some(output)) => format!("  {} out", device(output)),
         (None, None) => String::new(),
     };
-    if !devices.is_empty() {
-        text += &format!("  {devices}");
-    }
-    if let Some(conntrack) = &enter.conntrack {
+    if let Some(conntrack) = conntrack {
         let reply = if conntrack.is_reply { " reply" } else { "" };
         text += &format!("  ct {}{reply}", escape(&conntrack.state));
     }
@@ -190,11 +204,6 @@ fn mappings((source, destination): Mappings) -> String {
     };
     let both = [one("source", source), one("destination", destination)];
     both.into_iter().flatten().collect::<Vec<_>>().join(", ")
-}
-
-fn tuple(tuple: &Tuple) -> String {
-    let Tuple { source, source_port, destination, destination_port, .. } = tuple;
-    format!("{source}.{source_port} > {destination}.{destination_port}")
 }
 
 fn chain(place: &ChainRef) -> std::borrow::Cow<'_, str> {
@@ -256,7 +265,7 @@ fn decided(policy: &TracePolicy) -> String {
     format!("policy {}{}", policy.verdict.as_str(), elapsed(policy.elapsed_ns))
 }
 
-fn elapsed(ns: Option<u64>) -> String {
+pub(super) fn elapsed(ns: Option<u64>) -> String {
     match ns {
         None => String::new(),
         Some(ns) if ns < 1_000_000 => format!(" ({}.{} us)", ns / 1000, ns % 1000 / 100),
@@ -280,48 +289,4 @@ fn freed(word: &str, ended: &Ended) -> String {
 
 fn by(process: Option<&Process>) -> String {
     process.map_or(String::new(), |p| format!(" by {} (pid {})", escape(&p.command), p.pid))
-}
-
-fn verbose<W: Write>(
-    writer: &mut W,
-    options: &TextOptions,
-    trace: &Trace,
-    level: usize,
-) -> io::Result<()> {
-    let mut fact = |label: &str, text: String| fact(writer, options, level, label, text);
-    match &trace.step {
-        Step::Enter(enter) => {
-            fact("packet", packet_text::Headers(&enter.packet).to_string())?;
-            let (skb, length, mark) = (enter.packet.skb, enter.packet.length, enter.packet.mark);
-            if let Some(conntrack) = &enter.conntrack {
-                let id = conntrack.id.map_or("id unknown".to_owned(), |id| format!("id {id}"));
-                let mut text = format!("{id}, mark {:#x}, zone {}", conntrack.mark, conntrack.zone);
-                for (name, t) in [("original", &conntrack.original), ("reply", &conntrack.reply)] {
-                    if let Some(t) = t {
-                        text += &format!(", {name} {}", tuple(t));
-                    }
-                }
-                fact("ct", text)?;
-            }
-            let mut text = format!("{skb:#x}, length {length}, mark {mark:#x}");
-            if let Some(hash) = enter.hash {
-                text += &format!(", hash {hash:#010x}");
-            }
-            fact("skb", text)?;
-            if let Some(process) = &enter.process {
-                fact("process", format!("{} (pid {})", escape(&process.command), process.pid))?;
-            }
-            fact("seen by", format!("{}, cpu {}", trace.backend.as_str(), trace.cpu))
-        }
-        Step::Rule(rule) => {
-            if let (Some(_), Some(text)) = (&rule.text.iptables, &rule.text.rule) {
-                fact("nft rule", escape(text).into_owned())?;
-            }
-            match &rule.text.comment {
-                Some(comment) => fact("comment", escape(comment).into_owned()),
-                None => Ok(()),
-            }
-        }
-        _ => Ok(()),
-    }
 }

@@ -13,8 +13,10 @@ mod evaluation;
 mod lines;
 mod socket;
 mod summary;
+mod tables;
 #[cfg(test)]
 mod tests;
+mod verbose;
 
 pub use summary::TraceSummary;
 
@@ -142,6 +144,7 @@ impl<W: Write> TraceTree<W> {
         }
         let packet = match &first.step {
             Step::Enter(enter) => Some(&enter.packet),
+            Step::EnterTable(enter) => Some(&enter.packet),
             Step::Function(passed) => passed.packet.as_ref(),
             _ => None,
         };
@@ -219,7 +222,7 @@ impl<W: Write> Sink for TraceTree<W> {
                 self.aside(&loss(lost))
             }
             Event::Notice(notice) => self.aside(&escape(&notice.text)),
-            Event::Drop(_) => Ok(()),
+            Event::Drop(_) | Event::Stack(_) => Ok(()),
         }
     }
 

@@ -7,6 +7,7 @@ mod compare;
 mod differential;
 mod expect;
 mod generate;
+mod legacy;
 mod listen;
 mod oracle;
 mod send;
@@ -33,6 +34,7 @@ enum Command {
     #[command(hide = true)]
     DifferentialSend(traffic::send::SendArguments),
     Expect(expect::Arguments),
+    Legacy(legacy::Arguments),
     Listen(listen::Arguments),
     Send(send::Arguments),
     Trees(trees::Arguments),
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
         Command::Differential(arguments) => differential::run(&arguments),
         Command::DifferentialSend(arguments) => traffic::send::run(&arguments),
         Command::Expect(arguments) => expect::run(&arguments),
+        Command::Legacy(arguments) => legacy::run(&arguments),
         Command::Listen(arguments) => listen::run(&arguments),
         Command::Send(arguments) => send::run(&arguments),
         Command::Trees(arguments) => trees::run(&arguments),

@@ -11,7 +11,7 @@ pub mod construct;
 mod key;
 pub mod packet;
 pub mod place;
-mod random;
+pub mod random;
 mod rules;
 pub mod slot;
 pub mod table;

@@ -1,0 +1,74 @@
+//! The collector's part in tables of x_tables.
+
+use std::time::{Duration, Instant};
+
+use nfscope_kernel::btf::Btf;
+use nfscope_kernel::locate::ipt::Tables;
+
+use super::{TableProbes, self_test};
+use crate::CollectError;
+use crate::legacy::{Changes, LegacySetup, SelfTest};
+use crate::nft::{Scratch, state_offsets};
+use crate::trace::collector::TRIAL_PATIENCE;
+use crate::trace::{Attachment, TraceCollector, TraceSetup};
+
+impl TraceCollector {
+    /// Tries the probes in a family's table function on packets whose way is
+    /// known, in `scratch`, then attaches them for good.
+    pub fn attach_legacy(
+        &mut self,
+        setup: &LegacySetup,
+        scratch: &Scratch,
+        changes: &Changes,
+        btf: &Btf,
+    ) -> Result<(), CollectError> {
+        let tried = TraceSetup::without_nft(state_offsets(&setup.layout), self.setup.by, |f| {
+            btf.func_params(f).is_some()
+        });
+        let tried = if self.fates_tried { tried.bare() } else { tried };
+        let mut trial = Self::start_untried(&self.options.trial(scratch), &tried, btf)?;
+        trial.add_tables(setup, changes, btf)?;
+        trial.try_tables(setup.tables, scratch)?;
+        drop(trial);
+        self.fates_tried = true;
+        self.add_tables(setup, changes, btf)
+    }
+
+    /// Lets go of a family's probes: its module is gone.
+    pub fn detach_legacy(&mut self, tables: Tables) {
+        let gone = self.tables.extract_if(.., |probes| probes.tables() == tables);
+        self.skipped_before += gone.map(|probes| probes.skipped()).sum::<u64>();
+    }
+
+    fn add_tables(
+        &mut self,
+        setup: &LegacySetup,
+        changes: &Changes,
+        btf: &Btf,
+    ) -> Result<(), CollectError> {
+        let probes = TableProbes::attach(
+            setup,
+            &self.object,
+            self.options.config(&self.setup, self.context_known),
+            self.options.filter.as_ref(),
+            self.setup.by == Attachment::Fentry,
+            changes,
+            btf,
+        )?;
+        self.tables.push(probes);
+        Ok(())
+    }
+
+    fn try_tables(&mut self, tables: Tables, scratch: &Scratch) -> Result<(), CollectError> {
+        let test = SelfTest::send(tables, scratch)?;
+        let mut records = Vec::new();
+        let deadline = Instant::now() + TRIAL_PATIENCE;
+        while !self_test::complete(&test, tables, &records) && Instant::now() < deadline {
+            records.extend(self.poll(Duration::from_millis(20))?);
+        }
+        if self.setup.interruptible && crate::trace::self_test::preemptible(&records) {
+            return Err(CollectError::Interruptible);
+        }
+        self_test::judge(&test, tables, &records)
+    }
+}
