@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 use crate::Frame;
 
 /// What the number is that lines are wanted for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Lookup {
     /// The address of an instruction.
     #[default]
@@ -34,8 +34,10 @@ pub struct SymbolOffset {
     pub name: String,
     /// Bytes from its start.
     pub offset: u64,
-    /// Bytes from its start to the next symbol.
-    pub size: u64,
+    /// Bytes from its start to the next symbol; none for a module's last symbol, behind which nothing
+    /// shows where the module's code ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
 }
 
 /// One place in code.

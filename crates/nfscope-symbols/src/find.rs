@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
+use crate::source::is_ordinary;
 use crate::{Object, Store};
 
 /// Where separate debug files are, on all distributions.
@@ -96,7 +97,11 @@ impl DebugFiles {
     /// (`.gnu_debuglink`).
     pub fn of<'a>(&self, store: &'a Store, object: &Object) -> Option<Object<'a>> {
         let mut candidates = object.build_id().map(|id| self.by_build_id(id)).unwrap_or_default();
-        let name = object.debug_link().and_then(|name| std::str::from_utf8(name).ok());
+        let link = object.debug_link();
+        // a name, not a way to anywhere else
+        let name = link
+            .and_then(|(name, _)| std::str::from_utf8(name).ok())
+            .filter(|name| !name.contains('/'));
         let path = object.path().canonicalize().ok();
         if let (Some(name), Some(folder)) = (name, path.as_deref().and_then(Path::parent)) {
             let inside = folder.strip_prefix("/").unwrap_or(folder);
@@ -104,10 +109,15 @@ impl DebugFiles {
             candidates.push(folder.join(".debug").join(name));
             candidates.extend(self.roots.iter().map(|root| root.join(inside).join(name)));
         }
-        existing(candidates)
-            .iter()
-            .filter_map(|path| Object::open(store, path).ok())
-            .find(|found| found.has_lines() && found.build_id() == object.build_id())
+        existing(candidates).iter().filter_map(|path| Object::open(store, path).ok()).find(
+            |found| {
+                found.has_lines()
+                    && match object.build_id() {
+                        Some(id) => found.build_id() == Some(id),
+                        None => link.is_some_and(|(_, sum)| found.checksum() == sum),
+                    }
+            },
+        )
     }
 
     /// The file that several debug files share (`.gnu_debugaltlink`, made by dwz).
@@ -115,7 +125,8 @@ impl DebugFiles {
         let (name, build_id) = object.shared_debug_link()?;
         let name = Path::new(std::str::from_utf8(name).ok()?);
         let mut candidates = self.by_build_id(build_id);
-        candidates.extend(object.path().parent().map(|folder| folder.join(name)));
+        let beside = object.path().parent().map(|folder| folder.join(name));
+        candidates.extend(beside.filter(|path| is_ordinary(path)));
         existing(candidates)
             .iter()
             .filter_map(|path| Object::open(store, path).ok())

@@ -152,7 +152,10 @@ impl<'a> Image<'a> {
         };
         let mut out = Vec::new();
         for (address, symbol) in addresses {
-            let mut answer = self.at(address, symbol.as_ref(), lookup);
+            let start = symbol.as_ref().or_else(|| self.symbols.at(address)).map(|s| s.address);
+            let offset = start.map_or(u64::MAX, |start| address.wrapping_sub(start));
+            let code = lookup.address(address, offset);
+            let mut answer = self.at(address, symbol.as_ref(), code);
             // a place of our own making says nothing to anybody
             answer.address = (!self.object.is_relocatable()).then_some(address);
             if answer.symbol.is_none() && answer.frames.is_empty() {
@@ -166,25 +169,27 @@ impl<'a> Image<'a> {
         Ok(out)
     }
 
-    /// What is at an address of the file; `symbol` is the one that was asked for.
-    pub fn at(&self, address: u64, symbol: Option<&Symbol>, lookup: Lookup) -> Answer {
-        let symbol = symbol.or_else(|| self.symbols.at(address));
+    /// What is at an address of the file; `symbol` is the one that was asked for. `code` is the address
+    /// whose lines are wanted: the same, or in front of it where a call returns to it, which at a
+    /// function's very end is in another function than the address itself.
+    pub fn at(&self, address: u64, symbol: Option<&Symbol>, code: u64) -> Answer {
+        let symbol = symbol.or_else(|| self.symbols.at(code));
         let symbol = symbol.map(|symbol| SymbolOffset {
             name: symbol.name.to_owned(),
             offset: address.wrapping_sub(symbol.address),
-            size: symbol.end.wrapping_sub(symbol.address),
+            size: Some(symbol.end.wrapping_sub(symbol.address)),
         });
-        let place = self.object.place(address);
+        let place = self.object.place(code);
         let mut answer = Answer {
             address: Some(address),
             section: place.as_ref().map(|place| place.section.to_owned()),
-            section_offset: place.map(|place| place.offset),
+            section_offset: place
+                .map(|place| place.offset.wrapping_add(address.wrapping_sub(code))),
             notes: self.notes.clone(),
             ..Answer::default()
         };
         if let Some(lines) = &self.lines {
-            let offset = symbol.as_ref().map_or(u64::MAX, |symbol| symbol.offset);
-            match lines.frames(lookup.address(address, offset)) {
+            match lines.frames(code) {
                 Ok(frames) if frames.is_empty() => {
                     answer
                         .notes

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use nfscope_kernel::modules::ModuleFile;
 
-use crate::kallsyms::{Kallsyms, Live};
+use crate::kallsyms::{Kallsyms, Live, made_at_run_time};
+use crate::notes::build_id;
 use crate::{Answer, DebugFiles, Distribution, Image, Lookup, Store, Symbol, SymbolOffset, Target};
 use crate::{image, package_hint};
 
@@ -77,7 +78,7 @@ impl<'a> Kernel<'a> {
         {
             return Ok(found
                 .into_iter()
-                .map(|(live, module)| self.at(&live, module, *offset, lookup))
+                .map(|(live, module)| self.at(&live, module, (*offset, *size), lookup))
                 .collect());
         }
         match (target, &self.table) {
@@ -87,7 +88,7 @@ impl<'a> Kernel<'a> {
                 };
                 let module = table.module(&live).map(str::to_owned);
                 let offset = address - live.address;
-                Ok(vec![self.at(&live, module, offset, lookup)])
+                Ok(vec![self.at(&live, module, (offset, None), lookup)])
             }
             _ => self.by_file(target, lookup),
         }
@@ -111,8 +112,10 @@ impl<'a> Kernel<'a> {
             };
         };
         let length = |live: &Live| live.end.wrapping_sub(live.address);
-        let fits: Vec<_> =
-            found.iter().filter(|live| size.is_none_or(|size| length(live) == size)).collect();
+        let fits: Vec<_> = found
+            .iter()
+            .filter(|live| size.is_none_or(|size| !live.end_known || length(live) == size))
+            .collect();
         if let (Some(size), true) = (size, fits.is_empty()) {
             return Err(format!(
                 "{name} of the running kernel is {:#x} bytes long, not {size:#x}: this comes from another kernel (see --kernel)",
@@ -127,14 +130,22 @@ impl<'a> Kernel<'a> {
         Ok(Some(reached.into_iter().map(|live| named(live)).collect()))
     }
 
-    /// What is at an offset in a symbol of the running kernel.
-    fn at(&mut self, live: &Live, module: Option<String>, offset: u64, lookup: Lookup) -> Answer {
+    /// What is at an offset in a symbol of the running kernel, with the size that was given for it.
+    fn at(
+        &mut self,
+        live: &Live,
+        module: Option<String>,
+        (offset, given): (u64, Option<u64>),
+        lookup: Lookup,
+    ) -> Answer {
         let address = live.address.wrapping_add(offset);
-        let size = live.end.wrapping_sub(live.address);
+        let size = if live.end_known { Some(live.end.wrapping_sub(live.address)) } else { given };
         let part = self.part(module.as_deref());
         let (found, notes) = match part.place(live, offset) {
             Ok((place, symbol)) => match &part.image {
-                Some(image) => (image.at(place, symbol.as_ref(), lookup), Vec::new()),
+                Some(image) => {
+                    (image.at(place, symbol.as_ref(), lookup.address(place, offset)), Vec::new())
+                }
                 None => (Answer::default(), Vec::new()),
             },
             Err(note) => (Answer::default(), vec![note]),
@@ -216,8 +227,7 @@ impl<'a> Kernel<'a> {
     }
 
     fn open_module(&self, module: &str) -> Part<'a> {
-        // made at run time: no file has them
-        if module.starts_with("__builtin") || module == "bpf" {
+        if made_at_run_time(module) {
             let notes = vec!["made by the kernel while it runs: there is no source".to_owned()];
             return Part { notes, ..Part::default() };
         }
@@ -270,10 +280,10 @@ impl<'a> Part<'a> {
         if let Some(place) = inside {
             return Ok((place, None));
         }
-        let size = live.end.wrapping_sub(live.address);
+        let size = live.end_known.then(|| live.end.wrapping_sub(live.address));
         let all: Vec<Symbol> = image.symbols().named(&live.name).copied().collect();
         let fitting: Vec<Symbol> =
-            all.iter().filter(|symbol| symbol.has_size(size)).copied().collect();
+            all.iter().filter(|s| size.is_none_or(|size| s.has_size(size))).copied().collect();
         match (all.as_slice(), fitting.as_slice()) {
             ([symbol], _) | (_, [symbol, ..]) if all.len() == 1 || fitting.len() == 1 => {
                 Ok((image::within(symbol, offset)?, Some(*symbol)))
@@ -302,43 +312,5 @@ fn sections(folder: &Path) -> Vec<(String, u64)> {
     entries.filter_map(section).collect()
 }
 
-/// The build id in `/sys/kernel/notes` and in `.note.gnu.build-id`: the descriptor of the note of type 3
-/// that is called `GNU`. Each note is name size, descriptor size, type, name, descriptor, the last two
-/// padded to four bytes (elf(5)).
-fn build_id(mut notes: &[u8]) -> Option<&[u8]> {
-    loop {
-        let word = |at: usize| {
-            let bytes: [u8; 4] = notes.get(at..at + 4)?.try_into().ok()?;
-            usize::try_from(u32::from_le_bytes(bytes)).ok()
-        };
-        let (name_size, size, kind) = (word(0)?, word(4)?, word(8)?);
-        let start = name_size.checked_next_multiple_of(4)?.checked_add(12)?;
-        let name = notes.get(12..12usize.checked_add(name_size)?)?;
-        if kind == 3 && name == b"GNU\0" {
-            return notes.get(start..start.checked_add(size)?);
-        }
-        notes = notes.get(start.checked_add(size.checked_next_multiple_of(4)?)?..)?;
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn build_id_behind_other_notes() {
-        let mut notes = Vec::new();
-        for (name, kind, desc) in [(&b"Xen\0"[..], 6u32, &b"ab"[..]), (b"GNU\0", 3, b"\x01\x02")] {
-            notes.extend((name.len() as u32).to_le_bytes());
-            notes.extend((desc.len() as u32).to_le_bytes());
-            notes.extend(kind.to_le_bytes());
-            notes.extend(name);
-            notes.extend(desc);
-            notes.extend([0, 0]);
-        }
-        assert_eq!(build_id(&notes), Some(&[1, 2][..]));
-        for len in 0..notes.len() - 4 {
-            assert_eq!(build_id(&notes[..len]), None, "{len}");
-        }
-    }
-}
+mod tests;

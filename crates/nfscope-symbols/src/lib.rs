@@ -13,6 +13,7 @@ mod image;
 mod kallsyms;
 mod kernel;
 mod lines;
+mod notes;
 mod object;
 mod package;
 mod relocate;

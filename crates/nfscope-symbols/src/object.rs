@@ -1,5 +1,6 @@
 //! One ELF file: its sections, where they are, and what it is called.
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 
 use object::{Object as _, ObjectKind, ObjectSection, SectionFlags, SectionKind, elf};
@@ -18,7 +19,10 @@ const FIRST: u64 = 0x1_0000;
 pub struct Object<'a> {
     store: &'a Store,
     path: PathBuf,
+    bytes: &'a [u8],
     file: object::File<'a>,
+    /// What its sections may still grow to when they are decompressed.
+    budget: Cell<u64>,
     /// What is added to the addresses in a section, by its index.
     bases: Vec<u64>,
 }
@@ -42,7 +46,8 @@ impl<'a> Object<'a> {
     pub fn parse(store: &'a Store, path: &Path, bytes: &'a [u8]) -> Result<Self, ObjectError> {
         let file = object::File::parse(bytes)
             .map_err(|e| ObjectError::format(path, format_args!("not an ELF file: {e}")))?;
-        let mut object = Self { store, path: path.to_owned(), file, bases: Vec::new() };
+        let (path, budget) = (path.to_owned(), Cell::new(compressed::MAX));
+        let mut object = Self { store, path, bytes, file, budget, bases: Vec::new() };
         if object.file.kind() == ObjectKind::Relocatable {
             object.bases = object.put_sections()?;
         }
@@ -82,9 +87,16 @@ impl<'a> Object<'a> {
         self.file.build_id().ok().flatten()
     }
 
-    /// The file's name and checksum of its separate debug file (`.gnu_debuglink`).
-    pub fn debug_link(&self) -> Option<&'a [u8]> {
-        self.file.gnu_debuglink().ok().flatten().map(|(name, _)| name)
+    /// Name and checksum (CRC-32) of its separate debug file (`.gnu_debuglink`).
+    pub fn debug_link(&self) -> Option<(&'a [u8], u32)> {
+        self.file.gnu_debuglink().ok().flatten()
+    }
+
+    /// The checksum of the whole file, as a debug link tells it.
+    pub fn checksum(&self) -> u32 {
+        let mut sum = flate2::Crc::new();
+        sum.update(self.bytes);
+        sum.sum()
     }
 
     /// Name and build id of the file that holds what several debug files share (`.gnu_debugaltlink`).
@@ -148,7 +160,7 @@ impl<'a> Object<'a> {
     /// A debug section's bytes: decompressed and relocated; empty if there is none.
     pub(crate) fn debug_section(&self, name: &str) -> Result<&'a [u8], ObjectError> {
         let Some(section) = self.file.section_by_name(name) else { return Ok(&[]) };
-        let data = compressed::data(self.store, &section, &self.path)?;
+        let data = compressed::data(self.store, &section, &self.path, &self.budget)?;
         if !self.is_relocatable() {
             // vmlinux keeps its relocations beside sections that are already relocated
             return Ok(data);

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
+/// Where the kernel's files are: reading some of them changes something, or never ends.
+const KERNELS: [&str; 3] = ["/proc", "/sys", "/dev"];
 /// No source file is larger.
 const MAX: u64 = 16 << 20;
 
@@ -73,11 +75,18 @@ pub fn relative(file: &str) -> Vec<PathBuf> {
     (0..last).filter_map(|skip| Some(parts.get(from + skip..)?.iter().collect())).collect()
 }
 
+/// Whether a path that a file names may be opened: a regular file, and none of the kernel's, whatever
+/// links lead there.
+pub(crate) fn is_ordinary(path: &Path) -> bool {
+    path.canonicalize()
+        .is_ok_and(|path| path.is_file() && !KERNELS.iter().any(|folder| path.starts_with(folder)))
+}
+
 fn read(trees: &[PathBuf], file: &str) -> Option<(PathBuf, Vec<String>)> {
     let inside = relative(file);
     let below = trees.iter().flat_map(|tree| inside.iter().map(|name| tree.join(name)));
     let itself = file.starts_with('/').then(|| PathBuf::from(file));
-    let path = below.chain(itself).find(|path| path.is_file())?;
+    let path = below.chain(itself).find(|path| is_ordinary(path))?;
     let mut bytes = Vec::new();
     std::fs::File::open(&path).ok()?.take(MAX).read_to_end(&mut bytes).ok()?;
     let text = String::from_utf8_lossy(&bytes);
@@ -87,6 +96,23 @@ fn read(trees: &[PathBuf], file: &str) -> Option<(PathBuf, Vec<String>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn none_of_the_kernels_files() {
+        let folder = std::env::temp_dir().join(format!("nfscope-source-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = folder.join("a.c");
+        std::fs::write(&file, "one\ntwo\n").unwrap();
+        let link = folder.join("link.c");
+        std::os::unix::fs::symlink("/proc/self/maps", &link).unwrap();
+        let mut source = Source::new(vec![PathBuf::from("/")]);
+        assert_eq!(source.line(file.to_str().unwrap(), 2), Some("two"));
+        let above = "/tmp/../proc/self/maps";
+        for path in ["/proc/self/maps", above, "/dev/zero", link.to_str().unwrap(), "/etc"] {
+            assert_eq!(source.line(path, 1), None, "{path}");
+        }
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
 
     #[test]
     fn below_a_tree() {

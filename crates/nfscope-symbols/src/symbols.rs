@@ -17,14 +17,19 @@ pub struct Symbol<'a> {
     pub size: u64,
     /// Where the next symbol starts, or its section ends.
     pub end: u64,
+    /// Whether its end is its section's: in memory another section's symbol may follow elsewhere.
+    last: bool,
     rank: u8,
 }
 
 impl Symbol<'_> {
     /// Whether a size that a kernel printed is this symbol's. The kernel knows only where the next symbol
-    /// starts (`kernel/kallsyms.c`).
+    /// starts (`kernel/kallsyms.c`): behind a section's last one that is in the section that follows in
+    /// memory, which the file does not tell.
     pub fn has_size(&self, size: u64) -> bool {
-        size == self.end.wrapping_sub(self.address) || (self.size != 0 && size == self.size)
+        size == self.end.wrapping_sub(self.address)
+            || (self.size != 0 && size == self.size)
+            || (self.last && size >= self.size)
     }
 }
 
@@ -57,7 +62,7 @@ impl<'a> Symbols<'a> {
             let Some(Some(end)) = code.get(section) else { return };
             let Some((name, rank)) = name_and_rank(symbol) else { return };
             let address = symbol.address().wrapping_add(object.base(section));
-            all.push(Symbol { name, address, size: symbol.size(), end: *end, rank });
+            all.push(Symbol { name, address, size: symbol.size(), end: *end, last: false, rank });
         };
         file.symbols().for_each(|symbol| add(&symbol));
         file.dynamic_symbols().for_each(|symbol| add(&symbol));
@@ -67,14 +72,17 @@ impl<'a> Symbols<'a> {
         // a symbol that both tables have is one
         all.dedup_by(|a, b| (a.address, a.name) == (b.address, b.name));
         // each ends where the next higher address begins, at its section's end at the latest
-        let mut next: Option<(u64, u64)> = None;
+        let mut next: Option<(u64, u64, bool)> = None;
         for symbol in all.iter_mut().rev() {
             match next {
-                Some((address, end)) if address == symbol.address => symbol.end = end,
+                Some((address, end, last)) if address == symbol.address => {
+                    (symbol.end, symbol.last) = (end, last);
+                }
                 _ => {
-                    let behind = next.map_or(u64::MAX, |(address, _)| address);
+                    let behind = next.map_or(u64::MAX, |(address, ..)| address);
+                    symbol.last = symbol.end <= behind;
                     symbol.end = symbol.end.min(behind);
-                    next = Some((symbol.address, symbol.end));
+                    next = Some((symbol.address, symbol.end, symbol.last));
                 }
             }
         }

@@ -61,7 +61,7 @@ fn lines_inlined_functions_and_sections() {
         let other = ask("other").unwrap();
         assert_eq!(other.frames[0].file.as_deref(), Some("fixture.c"));
         assert_eq!(other.frames[0].line, Some(9));
-        let size = ask("outer").unwrap().symbol.unwrap().size;
+        let size = ask("outer").unwrap().symbol.unwrap().size.unwrap();
         let inlined = (0..size)
             .filter_map(|at| ask(&format!("outer+{at}")).ok())
             .find(|answer| answer.frames.len() == 2);

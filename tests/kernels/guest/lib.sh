@@ -271,12 +271,17 @@ expect_decisions() {
 }
 
 unload_nf_tables() {
-    local users module
-    while users=$(awk '$1 == "nf_tables" { print $4 }' /proc/modules) && [ -n "$users" ]; do
+    local users module try
+    # rules of a namespace that was deleted go a moment later
+    for try in {1..100}; do
+        users=$(awk '$1 == "nf_tables" { print $4 }' /proc/modules)
+        [ -n "$users" ] || return 0
         for module in ${users//,/ } nf_tables; do
-            [ "$module" = - ] || modprobe -r "$module" || fail "$module stays"
+            [ "$module" = - ] || modprobe -r "$module" 2>"$W/unload" || break
         done
+        sleep 0.1
     done
+    fail "nf_tables stays: $(cat "$W/unload")"
 }
 
 backend_rules() {

@@ -1,6 +1,7 @@
 //! `nfscope symbolize`: which function and source line is that?
 
 mod backtrace;
+mod known;
 mod origin;
 mod output;
 
@@ -12,6 +13,7 @@ use crate::cli::SymbolizeArguments;
 use crate::commands::{Failure, say};
 
 use backtrace::Place;
+use known::Known;
 use origin::Origin;
 use output::Output;
 
@@ -93,6 +95,7 @@ fn text<W: Write>(
     }
     let mut input = stdin.lock();
     let mut line = Vec::new();
+    let mut known = Known::default();
     loop {
         line.clear();
         if std::io::Read::take(&mut input, MAX_LINE).read_until(b'\n', &mut line)? == 0 {
@@ -111,9 +114,10 @@ fn text<W: Write>(
             {
                 continue;
             }
-            let answers = origin.resolve(&target, lookup);
+            let answers =
+                known.answer(target, lookup, |target, lookup| origin.resolve(target, lookup));
             if certain || answers.is_ok() {
-                output.answers(&word, &answers)?;
+                output.answers(&word, answers)?;
             }
         }
         output.flush()?;

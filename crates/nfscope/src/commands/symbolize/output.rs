@@ -136,13 +136,10 @@ impl<W: Write> Output<W> {
     fn heading(&mut self, answer: &Answer) -> io::Result<()> {
         match &answer.symbol {
             Some(symbol) => {
-                write!(
-                    self.out,
-                    "{}+{:#x}/{:#x}",
-                    escape(&symbol.name),
-                    symbol.offset,
-                    symbol.size
-                )?;
+                write!(self.out, "{}+{:#x}", escape(&symbol.name), symbol.offset)?;
+                if let Some(size) = symbol.size {
+                    write!(self.out, "/{size:#x}")?;
+                }
             }
             None => write!(self.out, "??")?,
         }

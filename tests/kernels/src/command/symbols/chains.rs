@@ -97,7 +97,7 @@ pub fn of_nfscope(output: &str) -> Result<Vec<Vec<Frame>>> {
 /// A path without `.`, `..` and the folder that Debian's kernels are built in.
 fn simplified(path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/').filter(|part| *part != ".") {
+    for part in path.split('/').filter(|part| !matches!(*part, "" | ".")) {
         match parts.last() {
             Some(last) if part == ".." && *last != ".." => drop(parts.pop()),
             _ => parts.push(part),
@@ -116,7 +116,7 @@ mod tests {
     fn both_forms_are_one() {
         let theirs = of_addr2line(
             "0x01\ninner\n./include/a.h:3 (discriminator 1)\nouter\n\
-             debian/build/build_x/net/../net/b.c:7\n0x02\npad\n??:0\n",
+             debian/build/build_x/net/..//net/b.c:7\n0x02\npad\n??:0\n",
         );
         let ours = of_nfscope(
             r#"{"frames":[{"function":"inner","file":"include/a.h","line":3},{"function":"outer","file":"net/b.c","line":7}]}
