@@ -68,8 +68,9 @@ beside nft_nat_do_chain 'kprobe:nft_nat_do_chain { @[kstack] = count(); }' \
 expect_text 'nft_nat_do_chain+'
 expect_text ', 0 lost'
 
-# Both tracepoints at once, a target each for two copies of the programs.
-beside 'process_backlog' \
+# Both tracepoints at once, a target each for two copies of the programs. Other
+# packets (arp) may come while only one of the two counts.
+beside ip_protocol_deliver_rcu \
     'tracepoint:skb:kfree_skb, tracepoint:skb:consume_skb { @[kstack] = count(); }' \
     skb:kfree_skb skb:consume_skb -- some_packets
 
@@ -83,7 +84,8 @@ for returns in udp_rcv:ret 'udp_rc*:ret'; do
     nfscope_run stacks "$returns" --folded
     send client udp 10.0.0.2:10000 --count 3
     nfscope_stop
-    grep -q 'process_backlog.*;ip_protocol_deliver_rcu 3$' "$EVENTS" ||
+    # 5.10 cannot walk over the place that it returns to
+    grep -qE '(process_backlog.*;ip_protocol_deliver_rcu|^kretprobe_trampoline) 3$' "$EVENTS" ||
         fail "not the callers of $returns: $(cat "$EVENTS")"
 done
 nfscope_run stacks udp_rcv udp_rcv+0 --json -c 3
