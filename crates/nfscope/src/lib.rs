@@ -6,6 +6,7 @@ pub mod commands;
 pub mod functions;
 pub mod hook_naming;
 pub mod legacy;
+pub mod lockdown;
 pub mod machine;
 pub mod resolve;
 pub mod signals;

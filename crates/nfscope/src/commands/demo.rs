@@ -13,6 +13,7 @@ use anyhow::{Context, bail};
 
 use crate::cli::DemoArguments;
 use crate::commands::{Failure, say};
+use crate::lockdown::Lockdown;
 use crate::machine;
 use namespaces::Lab;
 
@@ -45,6 +46,7 @@ const SETTLE: Duration = Duration::from_millis(1500);
 /// Runs the demonstration.
 pub fn run(arguments: &DemoArguments) -> Result<(), Failure> {
     machine::check_privileges()?;
+    Lockdown::check()?;
     let lab = Lab::new()?;
     lab.load(RULESET)?;
     if !arguments.json {

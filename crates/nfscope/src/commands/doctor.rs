@@ -14,6 +14,7 @@ use crate::backend::{self, Request};
 use crate::cli::{BackendChoice, DoctorArguments};
 use crate::commands::Failure;
 use crate::legacy::ATTEMPTS;
+use crate::lockdown::Lockdown;
 use crate::machine::{self, Machine};
 use crate::sinks::escape;
 
@@ -50,8 +51,7 @@ pub fn run(arguments: &DoctorArguments) -> Result<(), Failure> {
 fn kernel(machine: &Machine) -> Vec<Finding> {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let release = format!("{} {}", release.trim(), std::env::consts::ARCH);
-    let lockdown = std::fs::read_to_string("/sys/kernel/security/lockdown").unwrap_or_default();
-    let locked = lockdown.contains("[integrity]") || lockdown.contains("[confidentiality]");
+    let lockdown = Lockdown::read();
     let layout = match &machine.layout {
         Ok(layout) => match layout.source {
             LayoutSource::Btf => Ok("layouts from the kernel's type information".to_string()),
@@ -77,11 +77,7 @@ fn kernel(machine: &Machine) -> Vec<Finding> {
             kprobes,
             if kprobes { "available" } else { "the kernel was built without them" },
         ),
-        finding(
-            "lockdown",
-            !locked,
-            if locked { "on: the kernel may refuse to be read" } else { "off" },
-        ),
+        finding("lockdown", lockdown == Lockdown::Off, lockdown.describe()),
     ]
 }
 

@@ -11,6 +11,7 @@ use nfscope_event::{Backend, Event};
 use crate::backend;
 use crate::cli::DropsArguments;
 use crate::commands::{Failure, say, selection};
+use crate::lockdown::Lockdown;
 use crate::machine::{self, Machine};
 use crate::resolve::{DropResolver, ReasonNames, Rules};
 use crate::signals::Signals;
@@ -28,6 +29,7 @@ pub fn run(arguments: &DropsArguments) -> Result<(), Failure> {
     // wrong words come before missing rights
     let filter = selection::filter(&arguments.expression)?;
     machine::check_privileges()?;
+    Lockdown::check()?;
     machine::drop_privileges()?;
     let machine = Machine::read()?;
     let reasons = ReasonNames::read(&machine.btf, machine.has_reason);

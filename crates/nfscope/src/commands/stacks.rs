@@ -11,6 +11,7 @@ use nfscope_kernel::btf::Btf;
 
 use crate::cli::{ByChoice, StacksArguments, TreeRoot};
 use crate::commands::{Failure, say, selection};
+use crate::lockdown::Lockdown;
 use crate::machine;
 use crate::resolve::{ReasonNames, StackResolver, UserMaps};
 use crate::signals::Signals;
@@ -26,6 +27,7 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Runs until Ctrl-C, `-c` or `--duration`, then prints.
 pub fn run(arguments: &StacksArguments) -> Result<(), Failure> {
     machine::check_privileges()?;
+    Lockdown::check()?;
     machine::drop_privileges()?;
     let btf = Btf::vmlinux()?;
     let chosen = |what| arguments.by.contains(&what);

@@ -10,6 +10,7 @@ use nfscope_collect::trace::TraceOptions;
 use crate::cli::TraceArguments;
 use crate::commands::{Failure, say, selection};
 use crate::functions::FunctionSet;
+use crate::lockdown::Lockdown;
 use crate::machine::{self, Machine};
 use crate::resolve::{ConnectionIds, ReasonNames, Rules, TraceResolver};
 use crate::signals::Signals;
@@ -30,6 +31,7 @@ pub fn run(arguments: &TraceArguments) -> Result<(), Failure> {
     // wrong words come before missing rights
     let filter = selection::filter(&arguments.expression)?;
     machine::check_privileges()?;
+    Lockdown::check()?;
     machine::drop_privileges()?;
     let machine = Machine::read()?;
     let reasons = ReasonNames::read(&machine.btf, machine.has_reason);
