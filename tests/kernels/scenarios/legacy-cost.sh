@@ -4,11 +4,11 @@
 # timeout: 120
 # The scenarios before it have left tables.
 for table in filter mangle raw nat security; do
-    for family in ip ip6; do
+    for family in ip ip6 arp; do
         modprobe -r ${family}table_$table 2>/dev/null || true
     done
 done
-! grep -qE '^ip6?table_' /proc/modules || fail "tables stay"
+! grep -qE '^(ip6?|arp)table_' /proc/modules || fail "tables stay"
 topology 4
 sysctl -qw kernel.bpf_stats_enabled=1
 hits() {
@@ -19,7 +19,7 @@ print(len(programs), sum(p.get("run_cnt", 0) for p in programs))'
 }
 nfscope_start --cause legacy
 expect_equal "programs without tables" "$(hits)" "0 0"
-! grep -qE '^ip6?table_' /proc/modules || fail "nfscope loaded a table"
+! grep -qE '^(ip6?|arp)table_' /proc/modules || fail "nfscope loaded a table"
 {
     echo '*filter'
     for port in {1..50}; do
