@@ -29,7 +29,8 @@ remains() {
 clean() {
     local name pid
     for _ in 1 2 3 4 5 6 7 8 9 10; do
-        [ -s "$group/cgroup.procs" ] || break
+        # a file of the kernel has no size
+        [ -n "$(cat "$group/cgroup.procs")" ] || break
         while read -r pid; do kill -KILL "$pid" 2>/dev/null; done <"$group/cgroup.procs"
         sleep 0.02
     done
