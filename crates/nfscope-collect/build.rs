@@ -13,7 +13,7 @@ fn main() {
     };
     for (dir, name) in [
         ("drop", "drop"),
-        ("drop", "preempt"),
+        ("preempt", "preempt"),
         ("hook", "hook"),
         ("legacy", "changes"),
         ("legacy", "legacy"),

@@ -12,6 +12,7 @@ use libbpf_rs::{
 use nfscope_kernel::btf::Btf;
 
 use crate::core_types::CoreTypes;
+use crate::memory::MapMemory;
 use crate::{CollectError, kernel_ids, tracepoints};
 
 /// The last lines that libbpf wrote: the verifier's words, for error messages.
@@ -185,14 +186,9 @@ pub fn map<'o>(object: &'o Object, name: &str) -> Result<MapImpl<'o>, CollectErr
     })
 }
 
-/// The only value of a one-entry map, as 64-bit words.
-pub fn words(object: &Object, name: &str) -> Result<Vec<u64>, CollectError> {
-    let value = map(object, name)?
-        .lookup(&0u32.to_ne_bytes(), MapFlags::ANY)
-        .map_err(CollectError::load)?
-        .unwrap_or_default();
-    let (chunks, _) = value.as_chunks::<8>();
-    Ok(chunks.iter().map(|c| u64::from_ne_bytes(*c)).collect())
+/// The values of an array map or of the programs' variables (`.bss`), as memory.
+pub fn memory(object: &Object, name: &str) -> Result<MapMemory, CollectError> {
+    MapMemory::of(&map(object, name)?)
 }
 
 /// Sets the only value of a one-entry map.

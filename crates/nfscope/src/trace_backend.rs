@@ -7,6 +7,7 @@ use std::time::Duration;
 use nfscope_collect::CollectError;
 use nfscope_collect::legacy::{ChangeCount, tables_loaded};
 use nfscope_collect::nft::{Scratch, nft_offsets, state_offsets, trace_arguments};
+use nfscope_collect::preempt::Interruptible;
 use nfscope_collect::trace::{
     Attachment, TraceCollector, TraceLosses, TraceOptions, TraceRecord, TraceSetup,
 };
@@ -136,7 +137,9 @@ impl Start<'_> {
         let located = self.machine.locate(layout).map_err(refuse)?;
         let offsets = nft_offsets(layout, &self.machine.btf);
         let setup = |by| TraceSetup::points(offsets, &located.points, by, |f| self.has_function(f));
-        self.either(refuse, |by| self.run(setup(by).map_err(refuse)?, Some(&located.points)))
+        self.either(refuse, self.interruptible()?, |by| {
+            self.run(setup(by).map_err(refuse)?, Some(&located.points))
+        })
     }
 
     fn trace_hook(&self, layout: &NftLayout) -> Result<StartedTrace, CollectError> {
@@ -150,7 +153,7 @@ impl Start<'_> {
             Some(_) => Some(self.machine.locate(layout).map_err(refuse)?.points),
             None => None,
         };
-        self.either(refuse, |by| {
+        self.either(refuse, self.interruptible()?, |by| {
             let has = |f: &str| self.has_function(f);
             self.run(TraceSetup::trace_hook(offsets, arguments, by, has), points.as_ref())
         })
@@ -162,7 +165,7 @@ impl Start<'_> {
         let vmlinux = Btf::vmlinux().map_err(|e| refuse(e.to_string()))?;
         let (layout, _) = legacy::layout(Arc::new(vmlinux))?;
         let offsets = state_offsets(&layout);
-        self.either(refuse, |by| {
+        self.either(refuse, Interruptible::default(), |by| {
             let setup = TraceSetup::without_nft(offsets, by, |f| self.has_function(f));
             let btf = &self.machine.btf;
             let (scratch, options) = (Scratch::new()?, self.options);
@@ -174,14 +177,19 @@ impl Start<'_> {
         })
     }
 
+    fn interruptible(&self) -> Result<Interruptible, CollectError> {
+        Ok(Interruptible::seen(&Scratch::new()?, &self.machine.btf))
+    }
+
     /// By what is cheapest of what this kernel allows.
     fn either(
         &self,
         refuse: impl Fn(String) -> CollectError,
+        seen: Interruptible,
         run: impl Fn(Attachment) -> Result<StartedTrace, CollectError>,
     ) -> Result<StartedTrace, CollectError> {
         let mut reasons = Vec::new();
-        let mut interruptible = false;
+        let mut interruptible = seen.entries;
         for (by, name) in [
             (Attachment::Fentry, "by fentry"),
             (Attachment::ModuleKprobe, "by fentry and kprobe"),
@@ -189,7 +197,8 @@ impl Start<'_> {
             (Attachment::KprobeAndEvent, "by kprobe and trace event"),
         ] {
             let by_entry = matches!(by, Attachment::Fentry | Attachment::ModuleKprobe);
-            if interruptible && by_entry {
+            let by_tracepoint = by != Attachment::KprobeAndEvent;
+            if interruptible && by_entry || seen.tracepoints && by_tracepoint {
                 continue;
             }
             match run(by) {

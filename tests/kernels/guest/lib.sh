@@ -27,8 +27,6 @@
 #                               that it has told since the last time
 #   backend_rules               rules that drop and reject for `expect_backend`: $wanted is one's handle
 #   expect_backend NAME         the last nfscope is sent packets, ends, and names those rules
-#   unless_skipped COMMAND…     a command; once or twice more where all that it misses is
-#                               what the kernel skipped and nfscope said so
 #   unload_nf_tables            as on a machine where nothing has used it yet
 #   expect_text PART            a part of a line that the last nfscope printed
 #   expect_equal WHAT FOUND EXPECTED
@@ -270,20 +268,6 @@ expect_decisions() {
         diff "$W/kernel" "$W/decisions" | head -n 20
         fail "not the kernel's decisions"
     }
-}
-
-unless_skipped() {
-    local try
-    for try in 1 2 3; do
-        ! "$@" >"$W/unless" 2>&1 || break
-        echo "try $try:"
-        cat "$W/unless"
-        # every loss is one of that kind, and every decision was the kernel's
-        grep -q '^FAILED: .*place: Nested' "$W/unless" || fail "$1 failed"
-        ! grep '^FAILED' "$W/unless" | grep -qv 'place: Nested' || fail "$1 failed"
-        [ "$try" != 3 ] || fail "$1 was skipped programs three times"
-    done
-    cat "$W/unless"
 }
 
 unload_nf_tables() {

@@ -40,6 +40,9 @@ enum {
 	BPF_MAP_TYPE_LRU_HASH = 9,
 	BPF_MAP_TYPE_RINGBUF = 27,
 };
+enum {
+	BPF_F_MMAPABLE = 1024,
+};
 
 #if defined(__TARGET_ARCH_x86)
 /* arch/x86/include/asm/ptrace.h; the order is part of the user-space ABI */

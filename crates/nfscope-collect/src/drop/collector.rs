@@ -12,11 +12,12 @@ use nfscope_event::Backend;
 use nfscope_kernel::btf::Btf;
 
 use super::frame::{FrameLayout, Seen};
-use super::preempt::Observer;
 use super::{Config, DropOptions, DropRecord, Losses};
 use crate::legacy::LegacyProbes;
+use crate::memory::MapMemory;
 use crate::nft::{Probe, Scratch, SelfTest, Setup};
 use crate::object::Compiled;
+use crate::preempt::Observer;
 use crate::{CollectError, kernel_ids, object, raw};
 
 /// The compiled programs.
@@ -43,6 +44,7 @@ pub struct DropCollector {
     pub(super) queue: Rc<RefCell<Vec<DropRecord>>>,
     /// The stack of the trial's packets.
     pub(super) seen: Rc<RefCell<Vec<Seen>>>,
+    counters: MapMemory,
     pub(super) object: Object,
     pub(super) frame: FrameLayout,
     pub(super) scratch_netns: u32,
@@ -148,6 +150,7 @@ impl DropCollector {
         let queue = Rc::new(RefCell::new(Vec::new()));
         let seen = Rc::new(RefCell::new(Vec::new()));
         let ring = ring(&object, &queue, &seen)?;
+        let counters = object::memory(&object, ".bss")?;
         let mut collector = Self {
             links,
             late,
@@ -155,6 +158,7 @@ impl DropCollector {
             ring,
             queue,
             seen,
+            counters,
             object,
             frame: FrameLayout::default(),
             scratch_netns,
@@ -216,7 +220,7 @@ impl DropCollector {
 
     /// What was lost so far.
     pub fn losses(&self) -> Result<Losses, CollectError> {
-        let words = object::words(&self.object, ".bss")?;
+        let words = self.counters.words();
         let [ring, nested, notes, frame, ..] = words[..] else {
             return Err(CollectError::load("the loss counters are not there"));
         };

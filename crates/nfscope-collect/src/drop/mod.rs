@@ -4,7 +4,6 @@ mod collector;
 mod config;
 mod frame;
 mod options;
-mod preempt;
 mod record;
 mod trial;
 

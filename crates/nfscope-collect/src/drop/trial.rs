@@ -9,9 +9,9 @@ use nfscope_kernel::btf::Btf;
 
 use super::collector::DropCollector;
 use super::frame::{FrameLayout, Seen};
-use super::preempt::Observer;
 use super::{DropRecord, NftOffsets};
 use crate::nft::{Scratch, SelfTest, Setup};
+use crate::preempt::Observer;
 use crate::{CollectError, object};
 
 /// How long the packets' records may take.

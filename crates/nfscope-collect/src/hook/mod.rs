@@ -3,9 +3,10 @@
 //! A probe where `nf_hook_slow` drops leaves the function under the packet's
 //! address; it is asked for when the drop's record is there.
 
-use libbpf_rs::{Link, MapCore, MapFlags, Object};
+use libbpf_rs::{Link, Object};
 use nfscope_kernel::locate::hook_slow::{FUNCTION, HookDrop};
 
+use crate::memory::MapMemory;
 use crate::nft::ValueAt;
 use crate::object::Compiled;
 use crate::{CollectError, object, raw};
@@ -19,7 +20,8 @@ const MAP: &str = "hook_drops";
 #[derive(Debug)]
 pub struct HookCollector {
     _link: Link,
-    object: Object,
+    _object: Object,
+    said: MapMemory,
 }
 
 impl HookCollector {
@@ -36,23 +38,29 @@ impl HookCollector {
         let link = object::with_program(&object, PROGRAM, |p| {
             raw::attach_kprobe(p, FUNCTION, place.probe.into())
         })?;
-        Ok(Self { _link: link, object })
+        let said = object::memory(&object, MAP)?;
+        Ok(Self { _link: link, _object: object, said })
     }
 
     /// Address of the hook function that dropped the packet at this address,
     /// if it is known; `at`: when the packet was freed (`CLOCK_MONOTONIC`, ns).
-    /// A later packet at the same address hides what was said of this one.
+    /// A later packet at the same address, or with the same line of the table,
+    /// hides what was said of this one.
     pub fn function(&self, skb: u64, at: u64) -> Option<u64> {
-        let map = object::map(&self.object, MAP).ok()?;
-        let value = map.lookup(&skb.to_ne_bytes(), MapFlags::ANY).ok()??;
-        let (words, _) = value.as_chunks::<8>();
-        let [function, time] = words else { return None };
-        let (function, time) = (u64::from_ne_bytes(*function), u64::from_ne_bytes(*time));
+        let [whose, function, time, check] = self.said.value(slot(skb))?;
+        // a line that is being written does not fit its check
+        let whole = whose == skb && check == whose ^ function ^ time;
         // the probe comes just before the packet is freed
-        (time <= at && at - time < AT_ONCE_NS && function != 0).then_some(function)
+        let recent = time <= at && at - time < AT_ONCE_NS;
+        (whole && recent && function != 0).then_some(function)
     }
 }
 
 /// Between the probe and the tracepoint lie a few instructions, and perhaps an
 /// interrupt.
 const AT_ONCE_NS: u64 = 100_000_000;
+
+/// The line of the table for a packet, as `hook.bpf.c` has it.
+fn slot(skb: u64) -> usize {
+    (skb.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 52) as usize
+}

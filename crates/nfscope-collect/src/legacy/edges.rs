@@ -85,6 +85,6 @@ impl LegacyProbes {
         // first the entry: a return whose entry was not seen tells nothing
         let entry = object::with_program(&object, ENTRY, |p| raw::attach_kprobe(p, function, 0))?;
         let back = object::with_program(&object, RETURN, |p| raw::attach_kretprobe(p, function))?;
-        Ok(Self::new(vec![entry, back], object, setup.tables))
+        Self::new(vec![entry, back], object, setup.tables)
     }
 }

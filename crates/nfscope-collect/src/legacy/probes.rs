@@ -8,6 +8,7 @@ use nfscope_kernel::layout::LegacyLayout;
 use nfscope_kernel::locate::ipt::{TableLoc, TablePoint, TablePoints, Tables};
 
 use super::{Arguments, Changes};
+use crate::memory::MapMemory;
 use crate::nft::ValueAt;
 use crate::object::Compiled;
 use crate::{CollectError, object, raw};
@@ -81,7 +82,8 @@ pub(crate) fn family(tables: Tables) -> Family {
 /// The attached probes.
 pub(crate) struct LegacyProbes {
     _links: Vec<Link>,
-    object: Object,
+    _object: Object,
+    counters: MapMemory,
     tables: Tables,
 }
 
@@ -109,11 +111,16 @@ impl LegacyProbes {
         };
         let links =
             vec![attach(MATCH, &setup.points.matched)?, attach(VERDICT, &setup.points.verdict)?];
-        Ok(Self::new(links, object, setup.tables))
+        Self::new(links, object, setup.tables)
     }
 
-    pub(super) fn new(links: Vec<Link>, object: Object, tables: Tables) -> Self {
-        Self { _links: links, object, tables }
+    pub(super) fn new(
+        links: Vec<Link>,
+        object: Object,
+        tables: Tables,
+    ) -> Result<Self, CollectError> {
+        let counters = object::memory(&object, ".bss")?;
+        Ok(Self { _links: links, _object: object, counters, tables })
     }
 
     pub(crate) fn tables(&self) -> Tables {
@@ -122,7 +129,7 @@ impl LegacyProbes {
 
     /// Rules whose note was overwritten, or could not be told.
     pub(crate) fn unattributed(&self) -> u64 {
-        let words = object::words(&self.object, ".bss").unwrap_or_default();
+        let words = self.counters.words();
         words.get(2).copied().unwrap_or(0)
     }
 }

@@ -122,13 +122,16 @@ impl SelfTest {
     /// Sends the packets. The accepted one meets no socket: the stack drops
     /// it, so that every packet leaves a record.
     pub fn send(&self) -> Result<(), CollectError> {
-        let ports: Vec<u16> = self.trials().iter().map(|trial| trial.port).collect();
+        self.trials().iter().try_for_each(|trial| self.send_one(trial))
+    }
+
+    /// Sends one of them.
+    pub fn send_one(&self, trial: &Trial) -> Result<(), CollectError> {
+        let port = trial.port;
         self.scratch.run(move || {
-            for port in ports {
-                // a drop in the output hook comes back as EPERM: as wanted
-                let _ = UdpSocket::bind("127.0.0.1:0")
-                    .and_then(|socket| socket.send_to(b"nfscope", ("127.0.0.1", port)));
-            }
+            // a drop in the output hook comes back as EPERM: as wanted
+            let _ = UdpSocket::bind("127.0.0.1:0")
+                .and_then(|socket| socket.send_to(b"nfscope", ("127.0.0.1", port)));
         })
     }
 

@@ -9,6 +9,7 @@ use super::config::Config;
 use super::counts::{STACK_MAPS, processes, rows};
 use super::targets::{Group, attach, groups};
 use super::{By, Counts, Target, Totals};
+use crate::memory::MapMemory;
 use crate::object::Compiled;
 use crate::{CollectError, object, raw};
 
@@ -40,6 +41,8 @@ pub struct Counting {
     // fields are dropped in order: first nothing counts, then the maps
     links: Vec<Link>,
     objects: Vec<Object>,
+    /// The map of sums, which all objects share.
+    sums: Option<MapMemory>,
     refused: usize,
     context_known: bool,
     depth: u32,
@@ -61,13 +64,20 @@ impl Counting {
         let depth = depth.and_then(|d| d.trim().parse().ok()).unwrap_or(DEPTH).clamp(1, DEPTH);
         let has = |name| btf.kernel().id(name, TypeKind::Function).is_some();
         let multi = has("register_fprobe_ips") && has("bpf_kprobe_multi_link_attach");
-        let mut all =
-            Self { links: Vec::new(), objects: Vec::new(), refused: 0, context_known, depth };
+        let mut all = Self {
+            links: Vec::new(),
+            objects: Vec::new(),
+            sums: None,
+            refused: 0,
+            context_known,
+            depth,
+        };
         let groups = groups(&options.targets, multi);
         for group in groups.keys() {
             let object = all.load(options, group, btf)?;
             all.objects.push(object);
         }
+        all.sums = all.objects.first().map(|o| object::memory(o, "all")).transpose()?;
         for (((kind, ..), targets), object) in groups.iter().zip(&all.objects) {
             let (links, refused) = attach(object, *kind, targets)?;
             all.links.extend(links);
@@ -136,7 +146,7 @@ impl Counting {
         let programs = self.objects.iter().flat_map(Object::progs);
         let skipped: u64 = programs.map(|p| raw::recursion_misses(&p)).sum();
         let missed: u64 = self.links.iter().map(raw::probe_misses).sum();
-        Ok(Totals { skipped: skipped + missed, ..Totals::read(self.first()?)? })
+        Ok(Totals { skipped: skipped + missed, ..self.counted()? })
     }
 
     /// The processes that have a count so far.
@@ -148,12 +158,20 @@ impl Counting {
     pub fn finish(mut self) -> Result<Counts, CollectError> {
         let skipped = self.totals()?.skipped;
         self.links.clear();
-        let first = self.first()?;
-        let totals = Totals { skipped, ..Totals::read(first)? };
-        Ok(Counts { rows: rows(first)?, totals })
+        let totals = Totals { skipped, ..self.counted()? };
+        Ok(Counts { rows: rows(self.first()?)?, totals })
+    }
+
+    fn counted(&self) -> Result<Totals, CollectError> {
+        let sums = self.sums.as_ref().ok_or_else(no_target)?;
+        Totals::read(sums)
     }
 
     fn first(&self) -> Result<&Object, CollectError> {
-        self.objects.first().ok_or_else(|| CollectError::load("there is no target"))
+        self.objects.first().ok_or_else(no_target)
     }
+}
+
+fn no_target() -> CollectError {
+    CollectError::load("there is no target")
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use libbpf_rs::{MapCore, MapFlags, Object};
 
+use crate::memory::MapMemory;
 use crate::reader::Reader;
 use crate::{CollectError, object};
 
@@ -81,8 +82,8 @@ pub struct Counts {
 }
 
 impl Totals {
-    pub(super) fn read(object: &Object) -> Result<Self, CollectError> {
-        match object::words(object, "all")?[..] {
+    pub(super) fn read(all: &MapMemory) -> Result<Self, CollectError> {
+        match all.words()[..] {
             [events, uncounted, unkept] => Ok(Self { events, uncounted, unkept, skipped: 0 }),
             _ => Err(CollectError::load("the counters are not there")),
         }

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use libbpf_rs::{Link, Object, ProgramMut, RingBuffer, RingBufferBuilder};
 use nfscope_event::Backend;
@@ -11,8 +11,9 @@ use nfscope_kernel::btf::Btf;
 use super::config::Config;
 use super::own_packets::OwnPackets;
 use super::tables::TableProbes;
-use super::{Functions, TraceRecord, TraceSetup, self_test};
-use crate::nft::{Scratch, SelfTest};
+use super::{Functions, TraceRecord, TraceSetup};
+use crate::memory::MapMemory;
+use crate::nft::Scratch;
 use crate::object::Compiled;
 use crate::{CollectError, object, raw};
 
@@ -21,10 +22,10 @@ const OBJECT: Compiled = object::compiled!("trace");
 /// Records that one call hands out: with more the caller would not come to
 /// look at its signals while packets keep coming.
 const AT_ONCE: usize = 8_192;
-/// How long the self-test's records may take.
-pub(super) const TRIAL_PATIENCE: Duration = Duration::from_secs(2);
 /// The ring of the self-test, in bytes.
 const TRIAL_RING: u32 = 1 << 16;
+/// Number of the word `trial` among the counters (`struct losses`).
+const TRIAL: usize = 5;
 /// Bytes of a line of the table of packets up to `batch` (`struct tracked`),
 /// which only rules that do not match need.
 const TRACKED: u32 = 72;
@@ -73,12 +74,15 @@ pub struct TraceLosses {
 /// Running programs.
 pub struct TraceCollector {
     // fields are dropped in order: first no more records, then the maps
-    _links: Vec<Link>,
+    links: Vec<Link>,
     pub(super) tables: Vec<TableProbes>,
     /// What the kernel skipped of table probes that are gone.
     pub(super) skipped_before: u64,
     ring: RingBuffer<'static>,
     queue: Rc<RefCell<Vec<TraceRecord>>>,
+    counters: MapMemory,
+    /// Losses of the trial.
+    before: TraceLosses,
     pub(super) object: Object,
     pub(super) options: TraceOptions,
     pub(super) setup: TraceSetup,
@@ -90,20 +94,20 @@ pub struct TraceCollector {
 }
 
 impl TraceCollector {
-    /// Tries the programs on known packets in `scratch`, then loads them for
-    /// good.
+    /// Tries the programs on known packets in `scratch`, then lets them select
+    /// what was asked for.
     pub fn start(
         options: &TraceOptions,
         setup: &TraceSetup,
         scratch: &Scratch,
         btf: &Btf,
     ) -> Result<Self, CollectError> {
-        let trial = options.trial(scratch);
-        let mut running = Self::start_untried(&trial, setup, btf)?;
-        running.try_out(scratch, options.misses.is_some(), setup.interruptible)?;
-        let context = running.context_known;
-        drop(running);
-        Ok(Self { fates_tried: true, ..Self::run(options, setup, context, btf)? })
+        let mut running = Self::attached(options, setup, scratch.inode(), btf)?;
+        running.own.expect(scratch.inode());
+        running.try_out(scratch)?;
+        running.fates_tried = true;
+        running.begin()?;
+        Ok(running)
     }
 
     /// Loads the programs without a trial: nothing is known of what they tell.
@@ -112,38 +116,65 @@ impl TraceCollector {
         setup: &TraceSetup,
         btf: &Btf,
     ) -> Result<Self, CollectError> {
+        let mut running = Self::attached(options, setup, 0, btf)?;
+        running.begin()?;
+        Ok(running)
+    }
+
+    /// All programs but those of functions. `trial`: select only what is in this
+    /// namespace (inode).
+    fn attached(
+        options: &TraceOptions,
+        setup: &TraceSetup,
+        trial: u32,
+        btf: &Btf,
+    ) -> Result<Self, CollectError> {
         // kernels that do not list variables among their symbols do not let
         // the preemption count be read
-        match Self::run(options, setup, true, btf) {
-            Err(CollectError::Load { .. }) => Self::run(options, setup, false, btf),
+        match Self::run(options, setup, true, trial, btf) {
+            Err(CollectError::Load { .. }) => Self::run(options, setup, false, trial, btf),
             other => other,
         }
+    }
+
+    /// The trial is over.
+    fn begin(&mut self) -> Result<(), CollectError> {
+        self.poll(Duration::ZERO)?;
+        self.before = self.losses()?;
+        self.counters.store(TRIAL, 0);
+        let (functions, refused) = self.options.functions.attach(&self.object)?;
+        self.links.extend(functions);
+        self.refused = refused;
+        Ok(())
     }
 
     fn run(
         options: &TraceOptions,
         setup: &TraceSetup,
         context_known: bool,
+        trial: u32,
         btf: &Btf,
     ) -> Result<Self, CollectError> {
         let object = load(options, setup, context_known, btf)?;
-        let mut links = attach(&object, setup)?;
-        let (functions, refused) = options.functions.attach(&object)?;
-        links.extend(functions);
+        let counters = object::memory(&object, ".bss")?;
+        counters.store(TRIAL, trial.into());
+        let links = attach(&object, setup)?;
         let queue = Rc::new(RefCell::new(Vec::new()));
         let ring = ring(&object, &queue)?;
         Ok(Self {
-            _links: links,
+            links,
             tables: Vec::new(),
             skipped_before: 0,
             ring,
             queue,
+            counters,
             object,
             options: options.clone(),
             setup: setup.clone(),
             context_known,
             fates_tried: false,
-            refused,
+            refused: 0,
+            before: TraceLosses::default(),
             own: OwnPackets::default(),
         })
     }
@@ -161,6 +192,13 @@ impl TraceCollector {
     /// Waits up to `timeout` for records and returns them in the order in
     /// which the kernel made them.
     pub fn poll(&mut self, timeout: Duration) -> Result<Vec<TraceRecord>, CollectError> {
+        let mut records = self.poll_all(timeout)?;
+        self.own.leave_out(&mut records);
+        Ok(records)
+    }
+
+    /// The same with the trial's own.
+    pub(super) fn poll_all(&mut self, timeout: Duration) -> Result<Vec<TraceRecord>, CollectError> {
         use libbpf_rs::ErrorKind::{Interrupted, WouldBlock};
         match self.ring.poll(timeout) {
             Ok(()) => {}
@@ -172,46 +210,23 @@ impl TraceCollector {
             Err(e) if e.kind() != WouldBlock => return Err(CollectError::load(e)),
             _ => {}
         }
-        let mut records = self.queue.take();
-        self.own.leave_out(&mut records);
-        Ok(records)
+        Ok(self.queue.take())
     }
 
     /// What was lost so far.
     pub fn losses(&self) -> Result<TraceLosses, CollectError> {
-        let words = object::words(&self.object, ".bss")?;
+        let words = self.counters.words();
         let [_active, ring, nested, packets, entries, ..] = words[..] else {
             return Err(CollectError::load("the loss counters are not there"));
         };
         let skipped: u64 = self.object.progs().map(|p| raw::recursion_misses(&p)).sum();
         let of_tables: u64 = self.tables.iter().map(TableProbes::skipped).sum();
         let nested = nested + skipped + of_tables + self.skipped_before;
-        Ok(TraceLosses { ring, nested, packets, entries })
-    }
-
-    fn try_out(
-        &mut self,
-        scratch: &Scratch,
-        misses: bool,
-        interruptible: bool,
-    ) -> Result<(), CollectError> {
-        let backend = self.backend().as_str();
-        let test = SelfTest::prepare(scratch)?;
-        let trials = test.trials();
-        test.send()?;
-        let mut records = Vec::new();
-        let deadline = Instant::now() + TRIAL_PATIENCE;
-        while !self_test::complete(&trials, &records) && Instant::now() < deadline {
-            records.extend(self.poll(Duration::from_millis(20))?);
-        }
-        let verdict = self_test::judge(&trials, &records, misses);
-        test.remove();
-        if interruptible && self_test::preemptible(&records) {
-            return Err(CollectError::Interruptible);
-        }
-        verdict.map_err(|why| CollectError::Backend {
-            backend,
-            reason: format!("the self-test failed: {why}"),
+        Ok(TraceLosses {
+            ring: ring - self.before.ring,
+            nested: nested - self.before.nested,
+            packets: packets - self.before.packets,
+            entries: entries - self.before.entries,
         })
     }
 }

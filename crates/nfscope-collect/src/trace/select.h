@@ -127,19 +127,21 @@ static __always_inline struct tracked *arrived(struct sk_buff *skb, u64 pkt, u64
 		t = 0;
 	}
 	if (!t || !cfg.follow) {
-		if (cfg.only_netns || cfg.only_device) {
+		u64 trial = lost.trial, only = trial ? trial : cfg.only_netns;
+
+		if (only || cfg.only_device) {
 			at = at ? at : load_u64(pkt + cfg.nft.pkt_state);
 			copy_state(state, at);
 			copied = true;
 		}
-		if (cfg.only_netns) {
+		if (only) {
 			*netns = netns_of(state);
-			if (*netns != cfg.only_netns)
+			if (*netns != only)
 				return 0;
 		}
-		if (cfg.only_device && !device_wanted(state))
+		if (!trial && cfg.only_device && !device_wanted(state))
 			return 0;
-		if (!wanted(skb, s))
+		if (!trial && !wanted(skb, s))
 			return 0;
 	}
 	if (!copied) {

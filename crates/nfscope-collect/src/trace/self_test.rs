@@ -2,16 +2,51 @@
 //! [`crate::nft::SelfTest`] for the ruleset).
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
-use super::{Decision, DecisionKind, FateKind, Record, TraceRecord};
+use super::{Decision, DecisionKind, FateKind, Record, TraceCollector, TraceRecord};
+use crate::CollectError;
 use crate::drop::Note;
-use crate::nft::{Trial, udp_port};
+use crate::nft::{Scratch, SelfTest, Trial, udp_port};
+
+/// How long the trial's records may take.
+pub(super) const TRIAL_PATIENCE: Duration = Duration::from_secs(2);
 
 const NF_DROP: i32 = 0;
 const NF_ACCEPT: i32 = 1;
 const NFT_JUMP: i32 = -3;
 /// The chain that one of the rules jumps to.
 const SUB: &str = "sub";
+
+impl TraceCollector {
+    /// Sends packets whose way is known, and looks at what is told of them.
+    pub(super) fn try_out(&mut self, scratch: &Scratch) -> Result<(), CollectError> {
+        let test = SelfTest::prepare(scratch)?;
+        let trials = test.trials();
+        let mut records = Vec::new();
+        for trial in &trials {
+            test.send_one(trial)?;
+            // the ring may have room for little more
+            records.extend(self.poll_all(Duration::ZERO)?);
+        }
+        let deadline = Instant::now() + TRIAL_PATIENCE;
+        while !complete(&trials, &records) && Instant::now() < deadline {
+            records.extend(self.poll_all(Duration::from_millis(20))?);
+        }
+        let verdict = judge(&trials, &records, self.options.misses.is_some());
+        let preemptible = preemptible(&records);
+        test.remove();
+        // what is still to be told of these packets is known as theirs
+        self.own.leave_out(&mut records);
+        if self.setup.interruptible && preemptible {
+            return Err(CollectError::Interruptible);
+        }
+        verdict.map_err(|why| CollectError::Backend {
+            backend: self.backend().as_str(),
+            reason: format!("the self-test failed: {why}"),
+        })
+    }
+}
 
 /// What was told of a packet.
 #[derive(Debug, Default)]

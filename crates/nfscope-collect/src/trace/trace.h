@@ -240,6 +240,7 @@ struct losses {
 	u64 nested; /* programs nested deeper than there is scratch for */
 	u64 packets; /* selected packets without room in the table */
 	u64 entries; /* decisions of a traversal whose entry was not seen */
+	u64 trial; /* no loss: only this namespace's (inode) packets are selected, all of them */
 };
 
 #endif

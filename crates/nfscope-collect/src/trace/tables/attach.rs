@@ -9,7 +9,7 @@ use super::{TableProbes, self_test};
 use crate::CollectError;
 use crate::legacy::{Changes, LegacySetup, SelfTest};
 use crate::nft::{Scratch, state_offsets};
-use crate::trace::collector::TRIAL_PATIENCE;
+use crate::trace::self_test::TRIAL_PATIENCE;
 use crate::trace::{Attachment, TraceCollector, TraceSetup};
 
 impl TraceCollector {
