@@ -3,8 +3,8 @@
 use super::scenario::Scenario;
 use crate::kernel::spec::KernelSpec;
 
-/// Scenarios of one machine: enough to make its boot worth while, few enough
-/// to keep several machines busy to the end.
+/// Scenarios of one machine, at most: enough to make its boot worth while, few
+/// enough to keep several machines busy to the end.
 const BATCH: usize = 16;
 
 /// What one machine runs.
@@ -35,10 +35,12 @@ pub fn batches(kernels: &[KernelSpec], scenarios: &[Scenario]) -> Vec<Batch> {
                 .filter(|scenario| scenario.processors == processors)
                 .map(|scenario| (*scenario).clone())
                 .collect();
-            batches.extend(same.chunks(BATCH).map(|scenarios| Batch {
+            // long ones have neighbours of the same kind: they go to different machines
+            let machines = same.len().div_ceil(BATCH);
+            batches.extend((0..machines).map(|first| Batch {
                 kernel: kernel.clone(),
                 processors,
-                scenarios: scenarios.to_vec(),
+                scenarios: same.iter().skip(first).step_by(machines).cloned().collect(),
             }));
         }
     }
@@ -71,8 +73,8 @@ mod tests {
         assert_eq!(
             found,
             [
-                ("6.12".to_owned(), 1, BATCH),
-                ("6.12".to_owned(), 1, 1),
+                ("6.12".to_owned(), 1, BATCH.div_ceil(2) + 1),
+                ("6.12".to_owned(), 1, BATCH.div_ceil(2)),
                 ("6.12".to_owned(), 2, 1),
                 ("6.12-arm64".to_owned(), 1, 1)
             ]
