@@ -65,38 +65,43 @@ expect_events trace 1 step=dropped decided=true
 expect_events trace 1 step=delivered
 expect_events trace 1 step=table_rule table=raw hook=prerouting chain=PREROUTING number=1 verdict=accept
 
-nfscope_run trace --json udp port 10002
-send client udp 10.0.0.2:10002
+nfscope_run trace --json udp
+for port in 10002 10003 10004 10005; do
+    send client udp 10.0.0.2:$port
+done
 nfscope_stop
-expect_equal "the way of 10002" "$(steps ip filter)" "enter INPUT eth0 server
+expect_equal "the ways of 10002 to 10005" "$(steps ip filter)" "enter INPUT eth0 server
 0 INPUT 2 jump one -A INPUT -p udp -m udp --dport 10001:10003 -j one
 1 one 2 goto two -A one -p udp -m udp --dport 10002 -g two
 1 two 2 jump three -A two -j three
 2 three end
 1 two end
-INPUT policy drop timed"
-
-nfscope_run trace --json udp port 10003
-send client udp 10.0.0.2:10003
-nfscope_stop
-expect_equal "the way of 10003" "$(steps ip filter)" "enter INPUT eth0 server
+INPUT policy drop timed
+enter INPUT eth0 server
 0 INPUT 2 jump one -A INPUT -p udp -m udp --dport 10001:10003 -j one
 1 one 3 return RETURN -A one -p udp -m udp --dport 10003 -j RETURN
-INPUT policy drop timed"
-
-nfscope_run trace --json udp dst port 10004
-send client udp 10.0.0.2:10004
-nfscope_stop
-expect_events trace 1 step=table_rule number=3 verdict=drop "sent=icmp port-unreachable" \
-    "comment=no way" target=REJECT
-
-nfscope_run trace --json udp port 10005
-send client udp 10.0.0.2:10005
-nfscope_stop
-expect_equal "the way of 10005" "$(steps ip filter)" "enter INPUT eth0 server
+INPUT policy drop timed
+enter INPUT eth0 server
+0 INPUT 3 drop REJECT -A INPUT -p udp -m udp --dport 10004 -m comment --comment \"no way\" -j REJECT --reject-with icmp-port-unreachable
+enter INPUT eth0 server
 0 INPUT 4 continue None -A INPUT -p udp -m udp --dport 10005
 0 INPUT 5 continue MARK -A INPUT -p udp -m udp --dport 10005 -j MARK --set-xmark 0x7/0xffffffff
 INPUT policy drop timed"
+expect_events trace 1 step=table_rule number=3 verdict=drop "sent=icmp port-unreachable" \
+    "comment=no way" target=REJECT
+
+# in the columns of iptables-trace: a line for each rule, one for the table's verdict
+nfscope_run trace --format iptables-trace udp port 10002
+send client udp 10.0.0.2:10002
+nfscope_stop
+mac=$(ip netns exec server cat /sys/class/net/eth0/address)
+netns=$(netns_inode server)
+grep 'table=filter .*hook=1\|table=filter hook=INPUT' "$EVENTS" | grep 'in=eth0\|verdict' >"$W/columns"
+expect_equal "columns" "$(sed -n 's/^\[[0-9:]*\]  *\[0x[0-9a-f]*\]  *\[\([0-9]*\)\]  *[0-9-]*  *[0-9]*  *\([^ ]*\)  *\([^ ]*\)  *\([0-9]*\)  *\([^ ]*\)  *iptt.*/\1 \2 \3 \4 \5/p' "$W/columns" | sed 's/:[0-9]*->/:N->/' | sort -u)" \
+    "$netns eth0 $mac 32 U:10.0.0.1:N->10.0.0.2:10002"
+expect_equal "rules" "$(sed -n 's/.*ipttrace=\[pf=PF_INET .*chain=\([^ ]*\) .*rulenum=\([^]]*\)\].*/\1 \2/p' "$W/columns" | xargs)" \
+    "INPUT 2 one 2 two 2"
+expect_equal "verdicts" "$(grep -c 'iptables=\[pf=PF_INET table=filter hook=INPUT verdict=DROP cost=[0-9]' "$W/columns")" 1
 
 # beside nftables, in one journey and in the order of their priorities
 rules server <<'RULES'
