@@ -123,6 +123,7 @@ pub fn start(
     }?;
     let notices = started.advance();
     started.notices.extend(notices);
+    started.collector.begin()?;
     Ok(started)
 }
 
@@ -137,9 +138,7 @@ impl Start<'_> {
         let located = self.machine.locate(layout).map_err(refuse)?;
         let offsets = nft_offsets(layout, &self.machine.btf);
         let setup = |by| TraceSetup::points(offsets, &located.points, by, |f| self.has_function(f));
-        self.either(refuse, self.interruptible()?, |by| {
-            self.run(setup(by).map_err(refuse)?, Some(&located.points))
-        })
+        self.either(refuse, |by| self.run(setup(by).map_err(refuse)?, Some(&located.points)))
     }
 
     fn trace_hook(&self, layout: &NftLayout) -> Result<StartedTrace, CollectError> {
@@ -153,7 +152,7 @@ impl Start<'_> {
             Some(_) => Some(self.machine.locate(layout).map_err(refuse)?.points),
             None => None,
         };
-        self.either(refuse, self.interruptible()?, |by| {
+        self.either(refuse, |by| {
             let has = |f: &str| self.has_function(f);
             self.run(TraceSetup::trace_hook(offsets, arguments, by, has), points.as_ref())
         })
@@ -165,30 +164,27 @@ impl Start<'_> {
         let vmlinux = Btf::vmlinux().map_err(|e| refuse(e.to_string()))?;
         let (layout, _) = legacy::layout(Arc::new(vmlinux))?;
         let offsets = state_offsets(&layout);
-        self.either(refuse, Interruptible::default(), |by| {
+        self.either(refuse, |by| {
             let setup = TraceSetup::without_nft(offsets, by, |f| self.has_function(f));
             let btf = &self.machine.btf;
             let (scratch, options) = (Scratch::new()?, self.options);
-            let mut collector = TraceCollector::start_untried(options, &setup, btf)?;
+            let mut collector = TraceCollector::start_untried(options, &setup, &scratch, btf)?;
             let mut legacy = LegacyRules::default();
             legacy.begin(&mut collector, &scratch)?;
+            collector.begin()?;
             let (notices, _key) = (Vec::new(), None);
             Ok(StartedTrace { collector, notices, _key, scratch, legacy, without_nft: true })
         })
-    }
-
-    fn interruptible(&self) -> Result<Interruptible, CollectError> {
-        Ok(Interruptible::seen(&Scratch::new()?, &self.machine.btf))
     }
 
     /// By what is cheapest of what this kernel allows.
     fn either(
         &self,
         refuse: impl Fn(String) -> CollectError,
-        seen: Interruptible,
         run: impl Fn(Attachment) -> Result<StartedTrace, CollectError>,
     ) -> Result<StartedTrace, CollectError> {
         let mut reasons = Vec::new();
+        let seen = Interruptible::seen(&self.machine.btf);
         let mut interruptible = seen.entries;
         for (by, name) in [
             (Attachment::Fentry, "by fentry"),

@@ -2,10 +2,12 @@
 //! tracepoint's programs and those at functions' entries. The tracepoint's is
 //! the second one where a trial needs two.
 
+use std::os::unix::net::UnixDatagram;
+
 use libbpf_rs::{Link, Object};
 use nfscope_kernel::btf::Btf;
 
-use crate::nft::{Scratch, SelfTest};
+use crate::nft::SelfTest;
 use crate::object::Compiled;
 use crate::{CollectError, object};
 
@@ -29,20 +31,21 @@ pub struct Interruptible {
 }
 
 impl Interruptible {
-    /// What known packets in `scratch` show; nothing if that cannot be seen.
-    pub fn seen(scratch: &Scratch, btf: &Btf) -> Self {
-        Self::look(scratch, btf).unwrap_or_default()
+    /// What a message of our own shows that nobody reads, or another packet that
+    /// a process frees at that time; nothing if that cannot be seen.
+    pub fn seen(btf: &Btf) -> Self {
+        Self::look(btf).unwrap_or_default()
     }
 
-    fn look(scratch: &Scratch, btf: &Btf) -> Result<Self, CollectError> {
+    fn look(btf: &Btf) -> Result<Self, CollectError> {
         let programs = [PROGRAMS[0], AT_ENTRY];
         let object = object::load(object::open(OBJECT, Some(btf))?, &programs)?;
         let memory = object::memory(&object, ".bss")?;
-        let test = SelfTest::prepare(scratch)?;
+        let (from, to) = UnixDatagram::pair().map_err(CollectError::load)?;
+        from.send(b"nfscope").map_err(CollectError::load)?;
         let attached = programs.map(|program| attach(&object, program));
-        let sent = test.send();
-        test.remove();
-        sent?;
+        // with its last socket the message is freed
+        drop((from, to));
         drop(attached);
         let [tracepoints, entries] = memory.value(0).unwrap_or_default();
         Ok(Self { tracepoints: tracepoints != 0, entries: entries != 0 })

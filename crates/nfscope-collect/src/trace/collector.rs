@@ -23,7 +23,7 @@ const OBJECT: Compiled = object::compiled!("trace");
 /// look at its signals while packets keep coming.
 const AT_ONCE: usize = 8_192;
 /// The ring of the self-test, in bytes.
-const TRIAL_RING: u32 = 1 << 16;
+pub(super) const TRIAL_RING: u32 = 1 << 16;
 /// Number of the word `trial` among the counters (`struct losses`).
 const TRIAL: usize = 5;
 /// Bytes of a line of the table of packets up to `batch` (`struct tracked`),
@@ -94,9 +94,22 @@ pub struct TraceCollector {
 }
 
 impl TraceCollector {
-    /// Tries the programs on known packets in `scratch`, then lets them select
-    /// what was asked for.
+    /// Attaches the programs and tries them on known packets in `scratch`. They
+    /// select no others until [`Self::begin`].
     pub fn start(
+        options: &TraceOptions,
+        setup: &TraceSetup,
+        scratch: &Scratch,
+        btf: &Btf,
+    ) -> Result<Self, CollectError> {
+        let mut running = Self::start_untried(options, setup, scratch, btf)?;
+        running.try_out(scratch)?;
+        running.fates_tried = true;
+        Ok(running)
+    }
+
+    /// The same without a trial: nothing is known of what they tell.
+    pub fn start_untried(
         options: &TraceOptions,
         setup: &TraceSetup,
         scratch: &Scratch,
@@ -104,26 +117,28 @@ impl TraceCollector {
     ) -> Result<Self, CollectError> {
         let mut running = Self::attached(options, setup, scratch.inode(), btf)?;
         running.own.expect(scratch.inode());
-        running.try_out(scratch)?;
-        running.fates_tried = true;
-        running.begin()?;
         Ok(running)
     }
 
-    /// Loads the programs without a trial: nothing is known of what they tell.
-    pub fn start_untried(
-        options: &TraceOptions,
-        setup: &TraceSetup,
-        btf: &Btf,
-    ) -> Result<Self, CollectError> {
-        let mut running = Self::attached(options, setup, 0, btf)?;
-        running.begin()?;
-        Ok(running)
+    /// The trials are over: selects the packets that were asked for.
+    pub fn begin(&mut self) -> Result<(), CollectError> {
+        self.poll(Duration::ZERO)?;
+        self.before = self.losses()?;
+        self.counters.store(TRIAL, 0);
+        let (functions, refused) = self.options.functions.attach(&self.object)?;
+        self.links.extend(functions);
+        self.refused = refused;
+        Ok(())
+    }
+
+    /// Whether no packets but those of trials are selected so far.
+    pub(super) fn on_trial(&self) -> bool {
+        self.counters.words().get(TRIAL).is_some_and(|netns| *netns != 0)
     }
 
     /// All programs but those of functions. `trial`: select only what is in this
-    /// namespace (inode).
-    fn attached(
+    /// namespace (inode); 0: what was asked for.
+    pub(super) fn attached(
         options: &TraceOptions,
         setup: &TraceSetup,
         trial: u32,
@@ -135,17 +150,6 @@ impl TraceCollector {
             Err(CollectError::Load { .. }) => Self::run(options, setup, false, trial, btf),
             other => other,
         }
-    }
-
-    /// The trial is over.
-    fn begin(&mut self) -> Result<(), CollectError> {
-        self.poll(Duration::ZERO)?;
-        self.before = self.losses()?;
-        self.counters.store(TRIAL, 0);
-        let (functions, refused) = self.options.functions.attach(&self.object)?;
-        self.links.extend(functions);
-        self.refused = refused;
-        Ok(())
     }
 
     fn run(

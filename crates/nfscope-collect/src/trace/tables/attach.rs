@@ -9,12 +9,13 @@ use super::{TableProbes, self_test};
 use crate::CollectError;
 use crate::legacy::{Changes, LegacySetup, SelfTest};
 use crate::nft::{Scratch, state_offsets};
-use crate::trace::self_test::TRIAL_PATIENCE;
+use crate::trace::collector::TRIAL_RING;
+use crate::trace::self_test::{TRIAL_PATIENCE, preemptible};
 use crate::trace::{Attachment, TraceCollector, TraceSetup};
 
 impl TraceCollector {
-    /// Tries the probes in a family's table function on packets whose way is
-    /// known, in `scratch`, then attaches them for good.
+    /// Attaches probes in a family's table function, and tries them on packets
+    /// whose way is known, in `scratch`: before, where packets are told already.
     pub fn attach_legacy(
         &mut self,
         setup: &LegacySetup,
@@ -22,13 +23,20 @@ impl TraceCollector {
         changes: &Changes,
         btf: &Btf,
     ) -> Result<(), CollectError> {
-        // what selects packets already sees those of the trial, too
-        self.own.expect(scratch.inode());
+        if self.on_trial() && self.options.ring_bytes >= TRIAL_RING {
+            self.add_tables(setup, changes, btf)?;
+            let tried = self.try_tables(setup.tables, scratch);
+            match tried {
+                Ok(()) => self.fates_tried = true,
+                Err(_) => self.detach_legacy(setup.tables),
+            }
+            return tried;
+        }
         let tried = TraceSetup::without_nft(state_offsets(&setup.layout), self.setup.by, |f| {
             btf.func_params(f).is_some()
         });
         let tried = if self.fates_tried { tried.bare() } else { tried };
-        let mut trial = Self::start_untried(&self.options.trial(scratch), &tried, btf)?;
+        let mut trial = Self::attached(&self.options.trial(scratch), &tried, 0, btf)?;
         trial.add_tables(setup, changes, btf)?;
         trial.try_tables(setup.tables, scratch)?;
         drop(trial);
@@ -66,11 +74,15 @@ impl TraceCollector {
         let mut records = Vec::new();
         let deadline = Instant::now() + TRIAL_PATIENCE;
         while !self_test::complete(&test, tables, &records) && Instant::now() < deadline {
-            records.extend(self.poll(Duration::from_millis(20))?);
+            records.extend(self.poll_all(Duration::from_millis(20))?);
         }
-        if self.setup.interruptible && crate::trace::self_test::preemptible(&records) {
+        let verdict = self_test::judge(&test, tables, &records);
+        let preemptible = preemptible(&records);
+        // what is still to be told of these packets is known as theirs
+        self.own.leave_out(&mut records);
+        if self.setup.interruptible && preemptible {
             return Err(CollectError::Interruptible);
         }
-        self_test::judge(&test, tables, &records)
+        verdict
     }
 }
