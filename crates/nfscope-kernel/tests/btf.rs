@@ -135,9 +135,12 @@ fn functions_as_c_declares_them() {
              void (*more)(const u32 *x, struct outer y), ...)";
     assert_eq!(btf.signature(17).as_deref(), Some(g));
     assert_eq!(btf.returned(17).as_deref(), Some("const u32 *"));
+    assert_eq!(btf.parameter_text(8, 1).as_deref(), Some("struct outer y"));
+    assert_eq!(btf.parameter_text(8, 2).as_deref(), Some("void"));
     let parameters = btf.parameters(17).unwrap();
     assert_eq!(parameters[0].type_name, "struct inner (*)[3]");
     assert_eq!((parameters[1].name.as_str(), parameters[3].type_name.as_str()), ("call", "..."));
+    assert_eq!((btf.parameter_name(17, 1), btf.parameter_name(17, 3)), (Some("call"), None));
     assert_eq!(btf.signature(7), None);
     assert_eq!(btf.type_name(17), Some("g"));
     assert_eq!(btf.type_name(99), None);

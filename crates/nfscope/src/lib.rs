@@ -1,6 +1,8 @@
 //! The nfscope program as a library: what its commands are made of.
 
+pub mod active;
 pub mod backend;
+pub mod catalogue;
 pub mod cli;
 pub mod commands;
 pub mod functions;

@@ -21,6 +21,12 @@ impl Btf {
         self.declare(id, name.to_owned(), DEPTH, &mut fuel)
     }
 
+    /// A function's parameters as its declaration has them, without the first `skip`.
+    pub fn parameter_text(&self, function: u32, skip: u32) -> Option<String> {
+        let (proto, blob) = self.prototype(function)?;
+        Some(self.parameter_list(&proto, blob, skip, DEPTH, &mut { PARAMETERS }))
+    }
+
     fn declare(&self, id: u32, inner: String, depth: u32, fuel: &mut u32) -> String {
         let Some(depth) = depth.checked_sub(1) else { return join(UNKNOWN, &inner) };
         let (words, id) = self.qualifiers(id);
@@ -45,7 +51,7 @@ impl Btf {
                 words + &self.declare(element, inner, depth, fuel)
             }
             kind::FUNC_PROTO => {
-                let parameters = self.parameter_list(&record, blob, depth, fuel);
+                let parameters = self.parameter_list(&record, blob, 0, depth, fuel);
                 let inner = format!("{}({parameters})", bound(inner));
                 words + &self.declare(record.size_or_type, inner, depth, fuel)
             }
@@ -54,9 +60,16 @@ impl Btf {
     }
 
     /// A prototype's parameters, with their names.
-    fn parameter_list(&self, proto: &Record, blob: &Blob, depth: u32, fuel: &mut u32) -> String {
+    fn parameter_list(
+        &self,
+        proto: &Record,
+        blob: &Blob,
+        skip: u32,
+        depth: u32,
+        fuel: &mut u32,
+    ) -> String {
         let mut list = Vec::new();
-        for n in 0..proto.vlen as usize {
+        for n in skip as usize..proto.vlen as usize {
             let at = proto.tail + 8 * n;
             let (Some(name), Some(id)) = (blob.word(at), blob.word(at + 4)) else { break };
             let Some(left) = fuel.checked_sub(1) else {

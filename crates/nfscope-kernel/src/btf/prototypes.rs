@@ -79,6 +79,13 @@ impl Btf {
             .collect()
     }
 
+    /// The name of one parameter, if the compiler kept it.
+    pub fn parameter_name(&self, function: u32, position: u32) -> Option<&str> {
+        let (proto, blob) = self.prototype(function)?;
+        let (name, _) = raw_parameters(&proto, blob).nth(position as usize)?;
+        Some(self.name(name?)).filter(|name| !name.is_empty())
+    }
+
     /// The first parameter that points to a struct of this name, or to one that begins with it (as
     /// `struct tcp_sock` does with `struct sock`) where `derived`.
     pub fn carrier(&self, function: u32, struct_name: &str, derived: bool) -> Option<Carrier> {
@@ -132,7 +139,7 @@ impl Btf {
         Ok(arguments)
     }
 
-    fn prototype(&self, function: u32) -> Option<(Record, &Blob)> {
+    pub(super) fn prototype(&self, function: u32) -> Option<(Record, &Blob)> {
         let (record, _) = self.record(function).filter(|(r, _)| r.kind == kind::FUNC)?;
         self.record(record.size_or_type).filter(|(r, _)| r.kind == kind::FUNC_PROTO)
     }
