@@ -5,6 +5,7 @@ pub mod backend;
 pub mod catalogue;
 pub mod cli;
 pub mod commands;
+pub mod doctor;
 pub mod functions;
 pub mod hook_naming;
 pub mod legacy;

@@ -165,6 +165,11 @@ impl Catalogue {
         all
     }
 
+    /// The ways to probe functions that this kernel has at all, and why not others.
+    pub fn ways(&self) -> (Vec<&'static str>, Vec<&'static str>) {
+        self.abilities.ways()
+    }
+
     /// The names of all functions.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.symbols.list().iter().map(|symbol| symbol.name.as_str())
@@ -263,7 +268,8 @@ fn abilities(symbols: &Symbols, types: &[(Option<String>, Btf)]) -> Abilities {
         // "bpf, x86: allow function arguments up to 12 for TRACING" (6.6) made it of save_regs
         stack_arguments: has("save_args"),
         only_traceable: has("within_notrace_func") || has("__within_notrace_func"),
-        module_types: types.len() > 1,
+        // "bpf: Support BPF ksym variables in kernel modules" (5.12); before that modules show it
+        module_types: types.len() > 1 || has("btf_try_get_module"),
         locked: Lockdown::read() == Lockdown::Confidentiality,
     }
 }

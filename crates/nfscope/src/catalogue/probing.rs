@@ -22,6 +22,11 @@ const DENIED: [&str; 7] = [
     "__rcu_read_unlock",
 ];
 
+const NO_KPROBES: &str = "this kernel was built without kprobes";
+const NO_MULTI: &str = "this kernel has no kprobe-multi (5.18, CONFIG_FPROBE)";
+const NO_TRAMPOLINES: &str = "this kernel cannot put BPF trampolines into functions";
+const NO_MODULE_TYPES: &str = "this kernel has no types of modules (BTF, 5.11)";
+
 /// Whether something can be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
@@ -112,6 +117,18 @@ pub struct Facts<'a> {
 }
 
 impl Abilities {
+    /// The ways that there are, and why not others.
+    pub fn ways(&self) -> (Vec<&'static str>, Vec<&'static str>) {
+        let all = [
+            ("fentry", self.trampolines, NO_TRAMPOLINES),
+            ("kprobe", self.kprobes, NO_KPROBES),
+            ("kprobe-multi", self.kprobe_multi, NO_MULTI),
+        ];
+        let can = all.iter().filter(|(_, there, _)| *there).map(|(way, _, _)| *way).collect();
+        let cannot = all.iter().filter(|(_, there, _)| !there).map(|(_, _, why)| *why);
+        (can, cannot.chain((!self.module_types).then_some(NO_MODULE_TYPES)).collect())
+    }
+
     /// How it can be probed.
     pub fn probes(&self, facts: &Facts) -> Probes {
         let freed = facts.freed.then_some("it was freed after boot (__init)");
@@ -130,7 +147,7 @@ impl Abilities {
 
     fn kprobe(&self, facts: &Facts) -> Answer {
         if !self.kprobes {
-            return Answer::No("this kernel was built without kprobes");
+            return Answer::No(NO_KPROBES);
         }
         if facts.blacklisted == Some(true) {
             return Answer::No("it is on the kprobe blacklist");
@@ -153,18 +170,18 @@ impl Abilities {
 
     fn kprobe_multi(&self, facts: &Facts) -> Answer {
         if !self.kprobe_multi {
-            return Answer::No("this kernel has no kprobe-multi (5.18, CONFIG_FPROBE)");
+            return Answer::No(NO_MULTI);
         }
         traced(facts.traceable)
     }
 
     fn fentry(&self, facts: &Facts) -> Answer {
         if !self.trampolines {
-            return Answer::No("this kernel cannot put BPF trampolines into functions");
+            return Answer::No(NO_TRAMPOLINES);
         }
         let arguments = match facts.arguments {
             None if facts.in_module && !self.module_types => {
-                return Answer::No("this kernel has no types of modules (BTF, 5.11)");
+                return Answer::No(NO_MODULE_TYPES);
             }
             None => return Answer::No("the type information (BTF) does not have it"),
             Some(Err(why)) => return Answer::No(why),
