@@ -57,10 +57,12 @@ within client iptables-legacy -L >/dev/null
 allowed=$(sysctl -n net.netfilter.nf_log_all_netns)
 sysctl -qw net.netfilter.nf_log_all_netns=0
 nfscope doctor --json >"$EVENTS" 2>"$ERRORS" || fail "a problem: $(cat "$EVENTS" "$ERRORS")"
-expect_equal "findings of the client" "$(found client)" "legacy tables"
+expect_equal "findings of the client" "$(found client)" "empty legacy"
 expect_equal "findings of the server" "$(found server)" \
     "both at once forwarding log in namespace rp_filter"
 for text in 'iptables-legacy: rules in tables iptables filter: 1' \
+    'ip netns exec server sysctl -w net.ipv4.ip_forward=1' \
+    '"fix": "sysctl -w net.netfilter.nf_log_all_netns=1"' \
     'nft: rules in tables ip mine: 1' 'iptables-nft: rules in tables ip filter: 1'; do
     expect_text "$text"
 done
@@ -72,11 +74,10 @@ within server iptables-legacy -F
 within server nft delete table ip mine
 nfscope doctor --json >"$EVENTS" 2>"$ERRORS"
 sysctl -qw net.netfilter.nf_log_all_netns="$allowed"
-expect_equal "findings of the server" "$(found server)" "legacy tables"
+expect_equal "findings of the server" "$(found server)" "empty legacy"
 
 nfscope doctor -v >"$EVENTS" 2>"$ERRORS"
-expect_text 'note     legacy tables    netns client: '
-expect_text ' -> modprobe -r iptable_filter'
+expect_text 'note     empty legacy     netns client: '
 expect_text 'xtables-monitor --trace'
 expect_text 'functions can be probed by '
 

@@ -6,6 +6,8 @@ mod logging;
 mod sysctls;
 mod tables;
 
+use std::path::Path;
+
 use nfscope_ruleset::netns::{self, Handle, Names};
 use serde::Serialize;
 
@@ -74,12 +76,31 @@ pub fn namespaces() -> Vec<Finding> {
         // Findings of this one need no name; nor is anything said of empty others.
         if home.as_ref().is_ok_and(|home| *home != inode) {
             let name = names.get(inode).map_or_else(|| inode.to_string(), str::to_owned);
-            found.iter_mut().for_each(|finding| finding.netns = Some(name.clone()));
+            for finding in &mut found {
+                finding.fix = finding.fix.take().map(|fix| inside(&name, &fix));
+                finding.netns = Some(name.clone());
+            }
             found.retain(|finding| finding.level != Level::Ok || finding.topic == "rules");
         }
         all.extend(found);
     }
     all
+}
+
+/// Settings that all namespaces share, and only the first can change.
+const SHARED: [&str; 2] = ["nf_log_all_netns", "nf_conntrack_max"];
+
+/// A command that changes a setting of the namespace of this name.
+fn inside(name: &str, command: &str) -> String {
+    if SHARED.iter().any(|setting| command.contains(setting)) {
+        return command.to_owned();
+    }
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let known = name.chars().all(plain) && Path::new("/run/netns").join(name).exists();
+    match known {
+        true => command.replace("sysctl -w", &format!("ip netns exec {name} sysctl -w")),
+        false => format!("in this namespace: {command}"),
+    }
 }
 
 /// What is found in the calling thread's.
@@ -89,4 +110,17 @@ fn namespace() -> Vec<Finding> {
     all.extend(logging::findings(&tables));
     all.extend(sysctls::findings(&tables, sysctls::read));
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::inside;
+
+    #[test]
+    fn commands_for_another_namespace() {
+        let command = "sysctl -w net.ipv4.ip_forward=1";
+        assert_eq!(inside("no such; name", command), format!("in this namespace: {command}"));
+        let shared = "sysctl -w net.netfilter.nf_log_all_netns=1";
+        assert_eq!(inside("blue", shared), shared);
+    }
 }

@@ -40,7 +40,7 @@ pub(super) fn findings(tables: &Tables, read: impl Fn(&str) -> Option<String>) -
     {
         let text = "nf_conntrack_log_invalid is on, and no logger is bound for IPv4: nothing is \
                     logged";
-        let command = "modprobe nf_log_syslog && sysctl -w net.netfilter.nf_log.2=nf_log_ipv4";
+        let command = "modprobe nf-logger-2-0 && sysctl -w net.netfilter.nf_log.2=nf_log_ipv4";
         all.push(Finding::new("conntrack", Level::Note, text).fix(command));
     }
     if tables.forwards && is("ipv4.ip_forward", "0") {

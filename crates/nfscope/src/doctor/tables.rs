@@ -114,16 +114,13 @@ impl Tables {
         if legacy > 0 && nft > 0 {
             let text = "rules of iptables-legacy and of nftables (iptables-nft) at once: packets \
                         pass both, and what one accepts the other may drop; each tool lists its \
-                        own only";
-            let command =
-                "iptables-legacy-save | iptables-nft-restore --noflush && iptables-legacy -F";
-            all.push(Finding::new("both at once", Level::Note, text).fix(command));
+                        own only (iptables-legacy-save, nft list ruleset): keep one";
+            all.push(Finding::new("both at once", Level::Note, text));
         } else if legacy == 0 && !self.legacy.is_empty() {
-            let text = "iptables-legacy's tables are loaded, and have no rules: packets pass them \
-                        for nothing, and `iptables` warns of them";
-            let finding = Finding::new("legacy tables", Level::Note, text);
-            let command = "modprobe -r iptable_filter iptable_nat iptable_mangle iptable_raw iptable_security";
-            all.push(finding.fix(command));
+            let text = "iptables-legacy's tables are loaded, and have no rules here: packets pass \
+                        them for nothing, and `iptables` warns of them; they go with their modules \
+                        (iptable_filter and such), and so do other namespaces' rules in them";
+            all.push(Finding::new("empty legacy", Level::Note, text));
         }
         for what in &self.unread {
             all.push(Finding::new("rules", Level::Note, format!("not read: {what}")));
@@ -152,7 +149,7 @@ mod tests {
             notes.map(|finding| finding.topic).collect::<Vec<_>>()
         };
         assert_eq!(topics(tables(1, Some(1))), ["both at once"]);
-        assert_eq!(topics(tables(1, Some(0))), ["legacy tables"]);
+        assert_eq!(topics(tables(1, Some(0))), ["empty legacy"]);
         assert!(topics(tables(1, None)).is_empty() && topics(tables(0, Some(1))).is_empty());
     }
 }
