@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nfscope_kernel::btf::{Btf, BtfError, Kind};
+use nfscope_kernel::btf::{Btf, BtfError, Carrier, Kind};
 use proptest::prelude::*;
 
 /// Makes BTF blobs record by record; strings start behind those of a base.
@@ -100,6 +100,61 @@ fn sample() -> Maker {
     m.record("", 2, false, 0, 7);
     m.record("btf_trace_f", 8, false, 0, 11);
     m
+}
+
+/// On top of the sample: 13 array of 3 inner, 14 pointer to 13, 15 const 11, 16 prototype (14 arrays, 15
+/// call, 11 more, …) to 6, 17 function g, 18 struct that begins with inner, 19 pointer to 18, 20 prototype
+/// (4 whole, 19 it) to nothing, 21 function h
+fn declarations() -> Maker {
+    let mut m = sample();
+    m.record("", 3, false, 0, 0);
+    m.words(&[2, 1, 3]);
+    m.record("", 2, false, 0, 13);
+    m.record("", 10, false, 0, 11);
+    m.record("", 13, false, 4, 6);
+    let (arrays, call, more) = (m.string("arrays"), m.string("call"), m.string("more"));
+    m.words(&[arrays, 14, call, 15, more, 11, 0, 0]);
+    m.record("g", 12, false, 0, 16);
+    m.composite(STRUCT, "begins", 8, &[("in", 2, 0, 0)]);
+    m.record("", 2, false, 0, 18);
+    m.record("", 13, false, 2, 0);
+    let (whole, it) = (m.string("whole"), m.string("it"));
+    m.words(&[whole, 4, it, 19]);
+    m.record("h", 12, false, 0, 20);
+    m
+}
+
+#[test]
+fn functions_as_c_declares_them() {
+    let btf = Btf::parse(declarations().bytes()).unwrap();
+    let all: Vec<_> = btf.functions().collect();
+    assert_eq!(all, [(8, "f"), (17, "g"), (21, "h")]);
+    assert_eq!(btf.signature(8).as_deref(), Some("void f(const u32 *x, struct outer y)"));
+    let g = "const u32 *g(struct inner (*arrays)[3], \
+             void (*const call)(const u32 *x, struct outer y), \
+             void (*more)(const u32 *x, struct outer y), ...)";
+    assert_eq!(btf.signature(17).as_deref(), Some(g));
+    assert_eq!(btf.returned(17).as_deref(), Some("const u32 *"));
+    assert_eq!(btf.parameter_text(8, 1).as_deref(), Some("struct outer y"));
+    assert_eq!(btf.parameter_text(8, 2).as_deref(), Some("void"));
+    let parameters = btf.parameters(17).unwrap();
+    assert_eq!(parameters[0].type_name, "struct inner (*)[3]");
+    assert_eq!((parameters[1].name.as_str(), parameters[3].type_name.as_str()), ("call", "..."));
+    assert_eq!((btf.parameter_name(17, 1), btf.parameter_name(17, 3)), (Some("call"), None));
+    assert_eq!(btf.signature(7), None);
+    assert_eq!(btf.type_name(17), Some("g"));
+    assert_eq!(btf.type_name(99), None);
+}
+
+#[test]
+fn what_a_trampoline_can_keep() {
+    let btf = Btf::parse(declarations().bytes()).unwrap();
+    assert_eq!(btf.trampoline(8), Err("it takes a struct of more than 16 bytes"));
+    assert_eq!(btf.trampoline(17), Err("it takes a variable number of arguments"));
+    assert_eq!(btf.carrier(21, "inner", false), None);
+    let carrier = btf.carrier(21, "inner", true);
+    assert_eq!(carrier, Some(Carrier { position: 1, by_number: false }));
+    assert_eq!(btf.carrier(21, "outer", true), None, "it is no pointer");
 }
 
 #[test]
@@ -234,6 +289,10 @@ fn functions_by_the_struct_they_take() {
 }
 
 fn ask_everything(btf: &Btf) {
+    for (id, _) in btf.functions() {
+        let _ = (btf.signature(id), btf.returned(id), btf.parameters(id), btf.trampoline(id));
+        let _ = (btf.carrier(id, "inner", true), btf.carrier(id, "outer", false));
+    }
     let _ = btf.functions_taking("outer");
     for name in ["outer", "inner", "f", "btf_trace_f", "colour", "wide", "u32", ""] {
         let _ = (btf.struct_size(name), btf.func_params(name), btf.enum_values(name));
@@ -259,7 +318,7 @@ proptest! {
 
     #[test]
     fn a_damaged_blob_does_not_panic(changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6)) {
-        let mut bytes = sample().bytes();
+        let mut bytes = declarations().bytes();
         for (at, value) in changes {
             let at = at.index(bytes.len());
             bytes[at] = value;

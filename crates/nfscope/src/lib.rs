@@ -1,8 +1,11 @@
 //! The nfscope program as a library: what its commands are made of.
 
+pub mod active;
 pub mod backend;
+pub mod catalogue;
 pub mod cli;
 pub mod commands;
+pub mod doctor;
 pub mod functions;
 pub mod hook_naming;
 pub mod legacy;

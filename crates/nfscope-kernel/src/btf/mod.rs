@@ -4,7 +4,9 @@
 //! It reads a file once, walks the records once and keeps no text per type, so that a full vmlinux BTF
 //! (5 MB, 130,000 types) costs a few milliseconds; drop it after use.
 
+mod declare;
 mod functions;
+mod prototypes;
 mod query;
 mod raw;
 mod subset;
@@ -14,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use functions::Taking;
+pub use prototypes::{Arguments, Carrier, Parameter};
 pub use query::{Kind, Member};
 
 use raw::{Blob, Prefix, Record};

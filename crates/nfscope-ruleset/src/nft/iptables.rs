@@ -32,7 +32,7 @@ const BRIDGE_META: [u32; 5] = [6, 7, 17, 18, 19];
 const ARP_META: [u32; 2] = [6, 7];
 
 /// Whether the table's name is one of iptables-nft's.
-pub(crate) fn is_table(family: Family, table: &str) -> bool {
+pub fn is_table(family: Family, table: &str) -> bool {
     match family {
         Family::Ip | Family::Ip6 => TABLES.contains(&table),
         Family::Arp => table == "filter",

@@ -26,6 +26,7 @@ mod texts;
 mod worker;
 
 pub use cache::{Options, RulesetCache};
+pub use iptables::is_table as is_table_of_iptables;
 pub use lookup::{ChainQuery, Lookup, RuleQuery};
 pub use order::Order;
 pub use rule::{BaseChain, Chain, Rule, hook_name};

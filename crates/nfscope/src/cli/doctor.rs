@@ -4,8 +4,11 @@ use clap::Args;
 
 const EXAMPLES: &str = "\
 Examples:
-  nfscope doctor            what works here, and what does not and why
-  nfscope doctor --points   the probe points found in this kernel's machine code";
+  nfscope doctor            what works here, what does not and why, and how to mend it
+  nfscope doctor -v         with what is as it should be, too
+  nfscope doctor --points   the probe points found in this kernel's machine code
+
+It changes nothing. Exit status 1 if a problem stops a command.";
 
 /// Arguments of `nfscope doctor`.
 #[derive(Debug, Clone, Args)]
@@ -15,7 +18,11 @@ pub struct DoctorArguments {
     #[arg(long)]
     pub points: bool,
 
-    /// One JSON array: an object a line of the report
+    /// Also what is as it should be, and where rules are logged to
+    #[arg(short, long)]
+    pub verbose: bool,
+
+    /// One JSON array: an object for each finding, those of -v, too (see docs/doctor.md)
     #[arg(long)]
     pub json: bool,
 }

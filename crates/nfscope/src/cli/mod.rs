@@ -3,6 +3,7 @@
 mod demo;
 mod doctor;
 mod drops;
+mod functions;
 mod stacks;
 mod symbolize;
 mod trace;
@@ -11,6 +12,7 @@ mod values;
 pub use demo::DemoArguments;
 pub use doctor::DoctorArguments;
 pub use drops::{BackendChoice, CauseChoice, ColorWhen, DropsArguments, HookChoice};
+pub use functions::FunctionsArguments;
 pub use stacks::{ByChoice, StacksArguments, TreeRoot};
 pub use symbolize::SymbolizeArguments;
 pub use trace::{TraceArguments, TraceBackendChoice, TraceFormat};
@@ -36,6 +38,8 @@ pub enum Command {
     Trace(TraceArguments),
     /// Count the kernel's stacks at functions and tracepoints.
     Stacks(StacksArguments),
+    /// List functions and tracepoints: types, packets, how they can be probed; what is attached now.
+    Functions(FunctionsArguments),
     /// Tell the function and source line of kernel addresses, stacks and oopses.
     Symbolize(SymbolizeArguments),
     /// Show what this machine supports and which backend will be used.

@@ -1,57 +1,127 @@
 //! `nfscope doctor`: what works on this machine, and why something does not.
 
 use std::io::Write;
-use std::path::Path;
 
 use nfscope_collect::drop::DropOptions;
 use nfscope_collect::legacy::tables_loaded;
 use nfscope_kernel::layout::LayoutSource;
 use nfscope_kernel::locate::ipt::Tables;
 use nfscope_kernel::locate::nft::CodeOrigin;
-use serde::Serialize;
 
 use crate::backend::{self, Request};
+use crate::catalogue::Catalogue;
 use crate::cli::{BackendChoice, DoctorArguments};
 use crate::commands::Failure;
+use crate::doctor::{self, Finding, Level};
 use crate::legacy::ATTEMPTS;
 use crate::lockdown::Lockdown;
 use crate::machine::{self, Machine};
 use crate::sinks::escape;
 
-/// One finding.
-#[derive(Debug, Serialize)]
-struct Finding {
-    topic: &'static str,
-    ok: bool,
-    text: String,
-}
-
 /// Prints the findings. Changes nothing: backends are tried in a private
 /// namespace and let go.
 pub fn run(arguments: &DoctorArguments) -> Result<(), Failure> {
-    machine::check_privileges()?;
-    let machine = Machine::read()?;
     if arguments.points {
-        return points(&machine, arguments.json);
+        machine::check_privileges()?;
+        return points(&Machine::read()?, arguments.json);
     }
-    let mut findings = kernel(&machine);
-    findings.extend(backends(&machine));
+    let findings = findings();
+    print(&findings, arguments)?;
+    let problems: Vec<&str> =
+        findings.iter().filter(|f| f.level == Level::Problem).map(|f| f.topic).collect();
+    match problems.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::Other(anyhow::anyhow!(
+            "what stops commands here: {}",
+            problems.join(", ")
+        ))),
+    }
+}
+
+fn findings() -> Vec<Finding> {
+    let mut all = Vec::new();
+    // Without them nothing else can be tried.
+    let privileges = machine::check_privileges();
+    if let Err(error) = &privileges {
+        all.push(Finding::new("capabilities", Level::Problem, error.to_string()));
+    }
+    let lockdown = Lockdown::read();
+    let level = match lockdown {
+        Lockdown::Off => Level::Ok,
+        Lockdown::Integrity => Level::Note,
+        Lockdown::Confidentiality => Level::Problem,
+    };
+    all.push(Finding::new("lockdown", level, lockdown.describe()));
+    match Machine::read() {
+        Ok(machine) => {
+            all.extend(kernel(&machine));
+            all.extend(probing());
+            if privileges.is_ok() && level != Level::Problem {
+                all.extend(backends(&machine));
+            }
+        }
+        Err(error) => all.push(Finding::new("types", Level::Problem, error.to_string())),
+    }
+    all.extend(doctor::loggers());
+    all.extend(doctor::namespaces());
+    all
+}
+
+fn print(findings: &[Finding], arguments: &DoctorArguments) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     if arguments.json {
-        writeln!(out, "{}", serde_json::to_string_pretty(&findings)?)?;
-        return Ok(());
+        let text = serde_json::to_string_pretty(findings).map_err(std::io::Error::from)?;
+        return writeln!(out, "{}", escape_lines(&text));
     }
-    for Finding { topic, ok, text } in &findings {
-        let mark = if *ok { "ok  " } else { "note" };
-        writeln!(out, "{mark}  {topic:<14} {}", escape(text))?;
+    for Finding { topic, level, netns, text, fix, detail } in findings {
+        if *detail && !arguments.verbose {
+            continue;
+        }
+        let mark = match level {
+            Level::Ok => "ok     ",
+            Level::Note => "note   ",
+            Level::Problem => "problem",
+        };
+        let netns = netns.as_ref().map(|name| format!("netns {name}: ")).unwrap_or_default();
+        writeln!(out, "{mark}  {topic:<16} {}", escape(&format!("{netns}{text}")))?;
+        if let Some(fix) = fix {
+            writeln!(out, "{:>25} -> {}", "", escape(fix))?;
+        }
     }
     Ok(())
+}
+
+/// As [`escape`], but line by line.
+fn escape_lines(text: &str) -> String {
+    let lines: Vec<_> = text.lines().map(escape).collect();
+    lines.join("\n")
+}
+
+/// How functions can be probed here at all.
+fn probing() -> Vec<Finding> {
+    let topic = "probing";
+    let catalogue = match Catalogue::read() {
+        Ok(catalogue) => catalogue,
+        Err(error) => return vec![Finding::new(topic, Level::Note, error.to_string())],
+    };
+    let (can, cannot) = catalogue.ways();
+    let mut text = match can.is_empty() {
+        true => "functions cannot be probed".to_owned(),
+        false => format!("functions can be probed by {}", can.join(", ")),
+    };
+    for why in &cannot {
+        text += &format!("; {why}");
+    }
+    let level = if cannot.is_empty() { Level::Ok } else { Level::Note };
+    let mut all = vec![Finding::new(topic, level, text)];
+    let notice = |text: &String| Finding::new(topic, Level::Note, text.clone());
+    all.extend(catalogue.notices.iter().map(notice));
+    all
 }
 
 fn kernel(machine: &Machine) -> Vec<Finding> {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let release = format!("{} {}", release.trim(), std::env::consts::ARCH);
-    let lockdown = Lockdown::read();
     let layout = match &machine.layout {
         Ok(layout) => match layout.source {
             LayoutSource::Btf => Ok("layouts from the kernel's type information".to_string()),
@@ -66,18 +136,18 @@ fn kernel(machine: &Machine) -> Vec<Finding> {
     } else {
         "skb:kfree_skb tells no reason (it does since 5.17): the function is shown"
     };
-    let kprobes = Path::new("/sys/bus/event_source/devices/kprobe").exists();
-    let finding = |topic, ok, text: &str| Finding { topic, ok, text: text.to_string() };
+    let (level, reasons) = match machine.has_reason {
+        true => (Level::Ok, reasons),
+        false => (Level::Note, reasons),
+    };
+    let tables = match layout {
+        Ok(text) => Finding::new("nf_tables", Level::Ok, text),
+        Err(text) => Finding::new("nf_tables", Level::Note, text),
+    };
     vec![
-        finding("kernel", true, &release),
-        finding("nf_tables", layout.is_ok(), layout.as_ref().unwrap_or_else(|e| e)),
-        finding("drop reasons", machine.has_reason, reasons),
-        finding(
-            "kprobes",
-            kprobes,
-            if kprobes { "available" } else { "the kernel was built without them" },
-        ),
-        finding("lockdown", lockdown == Lockdown::Off, lockdown.describe()),
+        Finding::new("kernel", Level::Ok, release),
+        tables,
+        Finding::new("drop reasons", level, reasons),
     ]
 }
 
@@ -104,15 +174,20 @@ fn backends(machine: &Machine) -> Vec<Finding> {
             Err(e) => e.to_string(),
         };
         used |= result.is_ok();
-        Finding { topic, ok: result.is_ok(), text }
+        let last = choice == BackendChoice::Tracepoint;
+        let level = match result {
+            Ok(_) => Level::Ok,
+            // Without the last one drops cannot be seen at all.
+            Err(_) if last => Level::Problem,
+            Err(_) => Level::Note,
+        };
+        Finding::new(topic, level, text)
     });
     let mut findings: Vec<Finding> = tried.into();
     findings.push(legacy(&request, machine));
-    findings.push(Finding {
-        topic: "netlink trace",
-        ok: true,
-        text: "not tried: it needs a table in the traced namespace (drops --backend netlink-trace --allow-ruleset-change)".into(),
-    });
+    let text = "not tried: it needs a table in the traced namespace (drops --backend netlink-trace \
+                --allow-ruleset-change)";
+    findings.push(Finding::new("netlink trace", Level::Ok, text));
     findings
 }
 
@@ -120,12 +195,12 @@ fn backends(machine: &Machine) -> Vec<Finding> {
 fn legacy(request: &Request, machine: &Machine) -> Finding {
     let topic = "legacy tables";
     if !Tables::ALL.into_iter().any(tables_loaded) {
-        let text = "none is loaded: nothing is attached until one is".to_string();
-        return Finding { topic, ok: true, text };
+        let text = "none is loaded: nothing is attached until one is";
+        return Finding::new(topic, Level::Ok, text);
     }
     let mut started = match backend::attempt(BackendChoice::Tracepoint, request, machine) {
         Ok(started) => started,
-        Err(e) => return Finding { topic, ok: false, text: e.to_string() },
+        Err(e) => return Finding::new(topic, Level::Note, e.to_string()),
     };
     let mut notices = Vec::new();
     for _ in 0..ATTEMPTS {
@@ -134,7 +209,7 @@ fn legacy(request: &Request, machine: &Machine) -> Finding {
     let works = if started.legacy.attached() { "works; drops names their rules" } else { "" };
     let ok = notices.is_empty() && !works.is_empty();
     let text = if notices.is_empty() { works.to_string() } else { notices.join("; ") };
-    Finding { topic, ok, text }
+    Finding::new(topic, if ok { Level::Ok } else { Level::Note }, text)
 }
 
 fn points(machine: &Machine, json: bool) -> Result<(), Failure> {

@@ -3,11 +3,13 @@
 mod arguments;
 mod kernel;
 mod similar;
-mod tracefs;
+pub mod tracefs;
 mod words;
 
 pub use arguments::Wanted;
 pub use kernel::{Found, find};
+pub use similar::Similar;
+pub use words::is_pattern;
 
 /// A function that a target names.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,8 +10,14 @@ const MOUNTS: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
 const PACKETS: [&str; 2] = ["skbaddr", "skb"];
 const REASON: &str = "reason";
 
-fn file(path: &str) -> Option<PathBuf> {
+/// The path of one of its files, where it is mounted.
+pub fn file(path: &str) -> Option<PathBuf> {
     MOUNTS.iter().map(|mount| PathBuf::from(mount).join(path)).find(|path| path.exists())
+}
+
+/// The text of one of its files.
+pub fn read(path: &str) -> Option<String> {
+    file(path).and_then(|path| std::fs::read_to_string(path).ok())
 }
 
 /// All tracepoints, by group and name; none where tracefs is not mounted.

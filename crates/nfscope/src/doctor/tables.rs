@@ -1,0 +1,155 @@
+//! Which tools' rules a namespace has.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use nfscope_event::Family;
+use nfscope_ruleset::netlink::{Expression, Socket};
+use nfscope_ruleset::{nf_tables_loaded, nft, xtables};
+
+use super::{Finding, Level};
+
+/// The forward hook's number (`NF_INET_FORWARD`).
+const FORWARD: u32 = 2;
+
+/// Tables and numbers of rules, by the tool that they are made with.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tables {
+    /// nft's.
+    pub nft: BTreeMap<String, usize>,
+    /// Those of iptables-nft and its siblings, as far as names tell.
+    pub iptables_nft: BTreeMap<String, usize>,
+    /// Those of iptables-legacy and its siblings.
+    pub legacy: BTreeMap<String, usize>,
+    /// There are rules that log.
+    pub logs: bool,
+    /// There are rules for packets that are forwarded.
+    pub forwards: bool,
+    /// What could not be read.
+    pub unread: BTreeSet<String>,
+}
+
+impl Tables {
+    /// Reads the calling thread's namespace. No module is loaded by it.
+    pub fn read() -> Self {
+        let mut all = Self::default();
+        if nf_tables_loaded()
+            && let Err(error) = all.add_nft()
+        {
+            all.unread.insert(format!("nftables: {error}"));
+        }
+        all.add_legacy();
+        all
+    }
+
+    fn add_nft(&mut self) -> Result<(), nfscope_ruleset::netlink::Error> {
+        let mut socket = Socket::open()?;
+        let (tables, chains, rules) = (socket.tables()?, socket.chains()?, socket.rules()?);
+        for table in tables {
+            let mine = |family, name: &str| family == table.family && name == table.name;
+            let rules = rules.iter().filter(|rule| mine(rule.family, &rule.table));
+            let hooks = chains.iter().filter(|c| c.hook.is_some() && mine(c.family, &c.table));
+            let hooks: Vec<_> = hooks.collect();
+            let forward = |chain: &str| {
+                let here = |c: &&&nfscope_ruleset::netlink::ChainInfo| c.name == chain;
+                let hook = hooks.iter().find(here).and_then(|c| c.hook.as_ref());
+                hook.is_some_and(|hook| hook.number == FORWARD)
+            };
+            let mut count = 0;
+            for rule in rules {
+                count += 1;
+                self.logs |= rule.expressions.contains(&Expression::Other("log".into()));
+                let routed = matches!(table.family, Family::Ip | Family::Ip6 | Family::Inet);
+                self.forwards |= routed && forward(&rule.chain);
+            }
+            // Its base chains are called as those of iptables have always been.
+            let capitals = |name: &str| name.chars().all(|c| c.is_ascii_uppercase());
+            let theirs = nft::is_table_of_iptables(table.family, &table.name)
+                && hooks.iter().all(|chain| capitals(&chain.name));
+            let tables = if theirs { &mut self.iptables_nft } else { &mut self.nft };
+            tables.insert(format!("{} {}", table.family, table.name), count);
+        }
+        Ok(())
+    }
+
+    fn add_legacy(&mut self) {
+        for (family, name, table) in xtables::loaded() {
+            let program = match family {
+                xtables::Family::Ipv4 => "iptables",
+                xtables::Family::Ipv6 => "ip6tables",
+                xtables::Family::Arp => "arptables",
+            };
+            let name = format!("{program} {name}");
+            match table {
+                Ok(table) => {
+                    let rules = || table.chains.iter().flat_map(|chain| &chain.rules);
+                    let is_log = |rule: &xtables::Rule| matches!(&rule.target, xtables::Target::Extension(e) if e.name == "LOG");
+                    self.logs |= rules().any(is_log);
+                    let forward = |chain: &&xtables::Chain| chain.name == "FORWARD";
+                    self.forwards |=
+                        table.chains.iter().filter(forward).any(|chain| !chain.rules.is_empty());
+                    self.legacy.insert(name, rules().count());
+                }
+                Err(error) => _ = self.unread.insert(format!("{name}: {error}")),
+            }
+        }
+    }
+
+    /// What is to be said of them.
+    pub fn findings(&self) -> Vec<Finding> {
+        let mut all = Vec::new();
+        for (tool, tables) in [
+            ("nft", &self.nft),
+            ("iptables-nft", &self.iptables_nft),
+            ("iptables-legacy", &self.legacy),
+        ] {
+            let list: Vec<String> =
+                tables.iter().map(|(name, rules)| format!("{name}: {rules}")).collect();
+            if !list.is_empty() {
+                let text = format!("{tool}: rules in tables {}", list.join(", "));
+                all.push(Finding::new("rules", Level::Ok, text));
+            }
+        }
+        let rules = |tables: &BTreeMap<String, usize>| tables.values().sum::<usize>();
+        let (legacy, nft) = (rules(&self.legacy), rules(&self.nft) + rules(&self.iptables_nft));
+        if legacy > 0 && nft > 0 {
+            let text = "rules of iptables-legacy and of nftables (iptables-nft) at once: packets \
+                        pass both, and what one accepts the other may drop; each tool lists its \
+                        own only (iptables-legacy-save, nft list ruleset): keep one";
+            all.push(Finding::new("both at once", Level::Note, text));
+        } else if legacy == 0 && !self.legacy.is_empty() {
+            let text = "iptables-legacy's tables are loaded, and have no rules here: packets pass \
+                        them for nothing, and `iptables` warns of them; they go with their modules \
+                        (iptable_filter and such), and so do other namespaces' rules in them";
+            all.push(Finding::new("empty legacy", Level::Note, text));
+        }
+        for what in &self.unread {
+            all.push(Finding::new("rules", Level::Note, format!("not read: {what}")));
+        }
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tables(nft: usize, legacy: Option<usize>) -> Tables {
+        let table = |name: &str, rules| BTreeMap::from([(name.to_owned(), rules)]);
+        Tables {
+            nft: table("inet filter", nft),
+            legacy: legacy.map(|rules| table("iptables filter", rules)).unwrap_or_default(),
+            ..Tables::default()
+        }
+    }
+
+    #[test]
+    fn two_tools() {
+        let topics = |tables: Tables| {
+            let notes = tables.findings().into_iter().filter(|f| f.level == Level::Note);
+            notes.map(|finding| finding.topic).collect::<Vec<_>>()
+        };
+        assert_eq!(topics(tables(1, Some(1))), ["both at once"]);
+        assert_eq!(topics(tables(1, Some(0))), ["empty legacy"]);
+        assert!(topics(tables(1, None)).is_empty() && topics(tables(0, Some(1))).is_empty());
+    }
+}
