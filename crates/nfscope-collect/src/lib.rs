@@ -4,6 +4,7 @@
 //! knows nothing of rule texts, symbols or output.
 
 mod attach;
+pub mod changes;
 mod core_types;
 pub mod drop;
 mod error;

@@ -12,6 +12,7 @@ fn main() -> ExitCode {
         Command::Drops(arguments) => commands::drops::run(&arguments),
         Command::Trace(arguments) => commands::trace::run(&arguments),
         Command::Stacks(arguments) => commands::stacks::run(&arguments),
+        Command::Changes(arguments) => commands::changes::run(&arguments),
         Command::Symbolize(arguments) => commands::symbolize::run(&arguments),
         Command::Demo(arguments) => commands::demo::run(&arguments),
         Command::Doctor(arguments) => commands::doctor::run(&arguments),

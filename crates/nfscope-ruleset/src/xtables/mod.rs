@@ -7,6 +7,7 @@
 
 mod arp;
 mod cache;
+mod lines;
 mod print;
 mod saved;
 pub mod scratch;
@@ -16,5 +17,6 @@ mod uapi;
 mod worker;
 
 pub use cache::{Cache, Found, Query, Subject};
+pub use lines::{Reading, TableReader, tables};
 pub use table::{Chain, Malformed, Rule, Table, Target};
 pub use uapi::Family;
