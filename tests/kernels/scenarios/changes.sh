@@ -63,6 +63,8 @@ cat >"$W/restore" <<'RULES'
 -A INPUT -p tcp --dport 25 -j DROP
 COMMIT
 RULES
+number=$(handle server "tcp dport 24 accept")
+as swap nft replace rule inet fw input handle "$number" tcp dport 26 accept
 as restore iptables-nft-restore "$W/restore"
 ! as refused nft add rule inet fw nowhere drop || fail "there is no such chain"
 
@@ -121,7 +123,7 @@ monitored() {
 }
 
 expect_events lost 0
-for name in thousand replace restore; do
+for name in thousand replace swap restore; do
     pid=pid_$name
     generation=$(monitored "${!pid}")
     expect_events change 1 action=nft process.pid="${!pid}" netns.name=server uid=0 \
@@ -133,7 +135,8 @@ of "$pid_thousand" | grep -cF "\"arguments\":[\"nft\",\"-f\",\"$W/thousand\"]" >
     fail "not the command line: $(of "$pid_thousand" | head -c 300)"
 told "$pid_thousand" >"$W/told"
 awk '/^# new generation/ { done = on } /tcp dport 1 drop/ { on = 1 }
-    on && !done && /^add rule/ { sub(/ handle [0-9]+/, ""); print "added " $0 }' \
+    on && !done && /^(add|insert) rule/ { sub(/ handle [0-9]+/, "")
+    sub(/^insert/, "add"); print "added " $0 }' \
     "$W/monitor" >"$W/wanted"
 expect_equal "the number of rules" "$(wc -l <"$W/wanted")" 1000
 diff "$W/wanted" "$W/told" >"$W/diff" ||
@@ -149,6 +152,9 @@ sort -o "$W/told" "$W/told"
 expect_equal "what was replaced" "$(cat "$W/told")" "$(cat "$W/wanted")"
 told "$pid_replace" | grep -c -- '^updated add chain inet fw input .*policy drop' >"$W/count" ||
     fail "the policy is not told: $(told "$pid_replace")"
+expect_events change 1 process.pid="$pid_swap" changes.0.change=replaced \
+    "changes.0.before=tcp dport 24 accept" '!changes.1' \
+    'changes.0.line~tcp dport 26 accept'
 told "$pid_restore" | grep -c -- '^added add rule ip filter INPUT tcp dport 25 counter.* drop' >"$W/count" ||
     fail "not iptables-nft's rule: $(told "$pid_restore")"
 expect_events change 1 action=nft process.pid="$pid_refused" "error=No such file or directory"

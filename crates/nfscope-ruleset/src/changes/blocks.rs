@@ -241,7 +241,7 @@ mod tests {
 
     fn operation(new: bool, object: Object, name: &str, handle: Option<u64>) -> Operation {
         let (family, table) = (Family::Inet, "t".to_owned());
-        Operation { new, object, family, table, name: name.into(), handle }
+        Operation { new, object, family, table, name: name.into(), handle, placed: true }
     }
 
     fn rule_op(new: bool, handle: u64) -> Operation {

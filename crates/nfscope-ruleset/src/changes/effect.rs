@@ -19,7 +19,7 @@ pub struct Effect {
 }
 
 /// Family, table, chain.
-type ChainKey = (Family, String, String);
+pub(super) type ChainKey = (Family, String, String);
 /// Family, table, handle.
 type RuleKey = (Family, String, u64);
 
@@ -28,6 +28,8 @@ type RuleKey = (Family, String, u64);
 pub struct Effects {
     texts: HashMap<RuleKey, String>,
     orders: HashMap<ChainKey, Vec<u64>>,
+    /// Chains whose order is not known.
+    disordered: HashSet<ChainKey>,
     known: HashSet<(Object, ChainKey)>,
 }
 
@@ -63,11 +65,15 @@ impl Effects {
     }
 
     /// What a transaction does: its operations with nft's words, as far as they are
-    /// known.
+    /// known. `read` gives the orders of all chains as they are now, for kernels that
+    /// do not tell a rule's place.
     pub(super) fn take<'a>(
         &mut self,
         operations: impl Iterator<Item = (&'a Operation, Option<Statement>)>,
+        read: impl FnOnce() -> HashMap<ChainKey, Vec<u64>>,
     ) -> Effect {
+        let mut unplaced = HashSet::new();
+        let disordered = self.disordered.clone();
         let mut lines = Vec::new();
         let mut chains_before: HashMap<ChainKey, Vec<(u64, Option<String>)>> = HashMap::new();
         // texts of rules whose successor under the same handle came first
@@ -76,20 +82,45 @@ impl Effects {
         for (o, statement) in operations {
             if o.object == Object::Rule {
                 let chain = chain_of(o);
+                if o.new && !o.placed {
+                    unplaced.insert(chain.clone());
+                }
                 chains_before.entry(chain.clone()).or_insert_with(|| self.in_order(&chain));
                 lines.push(self.rule(o, chain, statement, &mut former, &mut gone));
                 continue;
             }
             lines.push(self.object(o, statement));
         }
+        chains_before.keys().for_each(|chain| self.forget(chain, &gone));
+        if !unplaced.is_empty() {
+            self.reorder(&unplaced, read());
+        }
         for (chain, before) in &chains_before {
-            self.forget(chain, &gone);
-            self.unchanged(chain, before, &mut lines);
+            if !disordered.contains(chain) && !self.disordered.contains(chain) {
+                self.unchanged(chain, before, &mut lines);
+            }
         }
         replaced(&mut lines);
         let unchanged = lines.iter().filter(|l| l.left_out && l.text.is_some()).count() as u64;
         let told = lines.into_iter().filter(|line| !line.left_out).map(|line| line.change);
         Effect { changes: told.collect(), unchanged }
+    }
+
+    /// Takes the orders of chains as they were read: each is believed if it has the
+    /// rules that the chain must have.
+    fn reorder(&mut self, chains: &HashSet<ChainKey>, mut read: HashMap<ChainKey, Vec<u64>>) {
+        for chain in chains {
+            let now = read.remove(chain).unwrap_or_default();
+            let Some(order) = self.orders.get_mut(chain) else { continue };
+            let same = order.len() == now.len()
+                && order.iter().collect::<HashSet<_>>() == now.iter().collect();
+            if same {
+                *order = now;
+                self.disordered.remove(chain);
+            } else {
+                self.disordered.insert(chain.clone());
+            }
+        }
     }
 
     /// A chain's rules with their texts.
@@ -115,6 +146,10 @@ impl Effects {
         let last = self.orders.get(&chain).and_then(|order| order.last().copied());
         let line = match statement {
             Some(Statement { appended: Some(line), .. }) if behind == last => line,
+            // nft says so of all of them then
+            Some(s) if o.new && !o.placed && s.line.starts_with("insert ") => {
+                s.line.replacen("insert ", "add ", 1)
+            }
             Some(statement) => statement.line,
             None => in_own_words(o),
         };

@@ -4,7 +4,7 @@ use crate::nft::listing;
 
 fn op(new: bool, object: Object, name: &str, handle: Option<u64>) -> Operation {
     let (family, table) = (Family::Inet, "t".to_owned());
-    Operation { new, object, family, table, name: name.into(), handle }
+    Operation { new, object, family, table, name: name.into(), handle, placed: true }
 }
 
 fn rule(new: bool, handle: u64) -> Operation {
@@ -22,7 +22,7 @@ fn effects() -> Effects {
 
 fn take(effects: &mut Effects, block: &str, operations: &[Operation]) -> Effect {
     let all = statements(block, operations).unwrap();
-    effects.take(all.into_iter().map(|(o, s)| (o, Some(s))))
+    effects.take(all.into_iter().map(|(o, s)| (o, Some(s))), HashMap::new)
 }
 
 fn told(effect: &Effect) -> Vec<(ChangeKind, &str, Option<&str>)> {
@@ -84,7 +84,7 @@ fn a_rule_that_moves_is_told() {
 #[test]
 fn without_nft_names_and_handles_are_left() {
     let operations = [op(true, Object::Chain, "x", None), rule(true, 9), rule(false, 2)];
-    let effect = effects().take(operations.iter().map(|o| (o, None)));
+    let effect = effects().take(operations.iter().map(|o| (o, None)), HashMap::new);
     let before = Some("tcp dport 1 drop");
     assert_eq!(
         told(&effect),
@@ -94,4 +94,31 @@ fn without_nft_names_and_handles_are_left() {
             (Deleted, "delete rule inet t x handle 2", before),
         ]
     );
+}
+
+#[test]
+fn where_the_kernel_tells_no_place_the_order_is_read() {
+    let block = "insert rule inet t x tcp dport 1 drop # handle 4\n\
+                 insert rule inet t x tcp dport 3 drop # handle 5\n";
+    let delete = "delete rule inet t x handle 2\ndelete rule inet t x handle 3\n";
+    let unplaced = |handle| Operation { placed: false, ..rule(true, handle) };
+    let operations = [rule(false, 2), rule(false, 3), unplaced(4), unplaced(5)];
+    let text = format!("{delete}{block}");
+    let chain = (Family::Inet, "t".to_owned(), "x".to_owned());
+    let take = |order: Vec<u64>| {
+        let all = statements(&text, &operations).unwrap();
+        let read = || HashMap::from([(chain.clone(), order)]);
+        effects().take(all.into_iter().map(|(o, s)| (o, Some(s))), read)
+    };
+    let effect = take(vec![4, 5]);
+    assert_eq!(effect.unchanged, 1);
+    assert_eq!(
+        told(&effect),
+        [
+            (Deleted, "delete rule inet t x handle 3", Some("tcp dport 2 drop")),
+            (Added, "add rule inet t x tcp dport 3 drop", None),
+        ]
+    );
+    // it has changed since
+    assert_eq!((take(vec![4]).unchanged, take(vec![4]).changes.len()), (0, 4));
 }

@@ -1,6 +1,6 @@
 //! The thread that follows the transactions of one namespace.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +8,7 @@ use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
 use super::blocks::{Blocks, statements};
-use super::effect::{Effects, in_own_words};
+use super::effect::{ChainKey, Effects, in_own_words};
 use super::followers::{Committed, News};
 use super::subscribed::is_subscribed;
 use crate::netlink::{
@@ -27,6 +27,8 @@ const SHORT_TICK: Duration = Duration::from_millis(10);
 const START: Duration = Duration::from_secs(20);
 /// How long it may take to print a transaction.
 const TEXTS: Duration = Duration::from_secs(20);
+/// The same when it is to end.
+const LAST_TEXTS: Duration = Duration::from_secs(5);
 /// How long a listing may take.
 const LISTING: Duration = Duration::from_secs(60);
 
@@ -60,6 +62,8 @@ pub(super) struct Follower<'a> {
     monitor: TransactionMonitor,
     socket: Socket,
     texts: Option<Running>,
+    /// Up to this generation it has printed nothing.
+    silent_until: u32,
     blocks: Blocks,
     effects: Effects,
     generation: u32,
@@ -98,6 +102,7 @@ pub(super) fn run(
         monitor,
         socket,
         texts: None,
+        silent_until: generation,
         blocks: Blocks::default(),
         effects: Effects::default(),
         generation,
@@ -128,6 +133,15 @@ fn at_rest<T>(read: Result<Vec<T>, Error>) -> Result<Vec<T>, Error> {
     }
 }
 
+/// The orders of all chains; nothing where they cannot be read.
+fn orders(socket: &mut Socket) -> HashMap<ChainKey, Vec<u64>> {
+    let mut orders: HashMap<ChainKey, Vec<u64>> = HashMap::new();
+    for rule in socket.rules().unwrap_or_default() {
+        orders.entry((rule.family, rule.table, rule.chain)).or_default().push(rule.handle);
+    }
+    orders
+}
+
 impl Follower<'_> {
     fn tell(&self, news: News) -> Result<(), Ended> {
         self.news.send(news).map_err(|_| Ended::Unasked)
@@ -145,6 +159,7 @@ impl Follower<'_> {
             }
             std::thread::sleep(SHORT_TICK);
         }
+        self.silent_until = self.socket.generation()?;
         self.texts = Some(running);
         Ok(())
     }
@@ -257,7 +272,11 @@ impl Follower<'_> {
         while let Some(waiting) = self.waiting.pop_front() {
             let generation = waiting.transaction.generation;
             let block = self.blocks.take(generation);
-            if block.is_none() && self.texts.is_some() && waiting.since.elapsed() < TEXTS {
+            let stops = self.stop.load(Ordering::Relaxed);
+            let patience = if stops { LAST_TEXTS } else { TEXTS };
+            let printed = generation.wrapping_sub(self.silent_until) as i32 > 0;
+            let may_come = printed && self.texts.is_some() && waiting.since.elapsed() < patience;
+            if block.is_none() && may_come {
                 self.waiting.push_front(waiting);
                 return Ok(());
             }
@@ -276,9 +295,13 @@ impl Follower<'_> {
                     // the kernel's own were told already
                     let own = |o: &Operation| kernel.iter().any(|k| std::ptr::eq(k, o) || k == o);
                     let words = words.into_iter().filter(|(o, _)| kernel.is_empty() || !own(o));
-                    self.effects.take(words.map(|(o, statement)| (o, Some(statement))))
+                    let words = words.map(|(o, statement)| (o, Some(statement)));
+                    self.effects.take(words, || orders(&mut self.socket))
                 }
-                None => self.effects.take(transaction.operations.iter().map(|o| (o, None))),
+                None => {
+                    let words = transaction.operations.iter().map(|o| (o, None));
+                    self.effects.take(words, || orders(&mut self.socket))
+                }
             };
             self.tell(News::Committed(Box::new(Committed {
                 netns: self.netns,

@@ -8,13 +8,16 @@ use nfscope_event::Family;
 use super::attr::Attribute;
 use super::constants as c;
 use super::error::Error;
-use super::message::Message;
+use super::message::{APPEND, CREATE, Message};
 use super::socket::Socket;
 
 /// Room for transactions not yet read: 20,000 rules are about 10 MB.
 const RECEIVE_BUFFER: usize = 32 * 1024 * 1024;
 /// `NFT_SET_ANONYMOUS`
 const SET_ANONYMOUS: u32 = 1;
+
+/// `NLM_F_REPLACE`
+const REPLACE: u16 = 0x100;
 
 /// A kind of object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -50,6 +53,10 @@ pub struct Operation {
     pub name: String,
     /// Of a rule.
     pub handle: Option<u64>,
+    /// Of a rule that comes: the kernel tells where in its chain. Older ones do not
+    /// ("netfilter: nftables: honor NLM_F_CREATE and NLM_F_EXCL in event
+    /// notification" and what came before it).
+    pub placed: bool,
 }
 
 /// A transaction.
@@ -111,6 +118,7 @@ impl Operation {
             table: all.get(c::NFTA_TABLE_NAME)?.string(),
             name: all.get(name)?.string(),
             handle: handle.and_then(Attribute::u64),
+            placed: message.flags & (CREATE | APPEND | REPLACE) != 0,
         })
     }
 

@@ -214,7 +214,8 @@ fn table_head(t: &TableChange) -> String {
         }
     }
     if !t.added.is_empty() || !t.removed.is_empty() {
-        head.push_str(&format!(": {} lines added, {} removed", t.added.len(), t.removed.len()));
+        let lines = if t.added.len() == 1 { "line" } else { "lines" };
+        head.push_str(&format!(": {} {lines} added, {} removed", t.added.len(), t.removed.len()));
     }
     if let Some(count) = t.together {
         head.push_str(&format!(" by {count} replacements together"));

@@ -134,8 +134,15 @@ impl Requests {
             };
             return vec![self.change(&request, ChangeAction::Table(change), ended)];
         }
-        let actions = actions(&request.kind);
-        actions.into_iter().map(|action| self.change(&request, action, ended)).collect()
+        let actions = actions(&request.kind).into_iter();
+        let mut out: Vec<Event> =
+            actions.map(|action| self.change(&request, action, ended)).collect();
+        if matches!(request.kind, RequestKind::Netlink { cut: true, .. }) {
+            let (pid, time_ns) = (request.pid, wall_clock::now_ns());
+            let text = format!("process {pid} asked for more at once than is kept of a request");
+            out.push(Event::Notice(Notice { time_ns, text }));
+        }
+        out
     }
 
     /// What is to be told now; `last`: no more will come.
@@ -270,8 +277,8 @@ fn actions(kind: &RequestKind) -> Vec<ChangeAction> {
             let connections = conntrack::changes(messages).into_iter();
             sets.chain(connections.map(ChangeAction::Conntrack)).collect()
         }
-        RequestKind::Sysctl { name, value, .. } => {
-            let change = sysctl::change(name, value.as_deref());
+        RequestKind::Sysctl { name, value, cut } => {
+            let change = sysctl::change(name, value.as_deref(), *cut);
             change.map(ChangeAction::Sysctl).into_iter().collect()
         }
         RequestKind::Set { .. } | RequestKind::Get { .. } => Vec::new(),

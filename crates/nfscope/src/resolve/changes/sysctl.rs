@@ -5,7 +5,7 @@ use nfscope_event::SysctlChange;
 /// What was written, if the sysctl is one of netfilter's: those under
 /// net.netfilter, conntrack's older names, and those that send bridged packets
 /// through iptables.
-pub fn change(name: &[String], value: Option<&[u8]>) -> Option<SysctlChange> {
+pub fn change(name: &[String], value: Option<&[u8]>, cut: bool) -> Option<SysctlChange> {
     // where /proc/sys is mounted on its own, it is the root
     let name = if name.first().is_some_and(|first| first == "sys") { &name[1..] } else { name };
     let parts: Vec<&str> = name.iter().map(String::as_str).collect();
@@ -19,7 +19,8 @@ pub fn change(name: &[String], value: Option<&[u8]>) -> Option<SysctlChange> {
     let name = parts.iter().map(|part| part.replace('.', "/")).collect::<Vec<_>>().join(".");
     let value = value.map(|bytes| {
         let bytes = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
-        String::from_utf8_lossy(bytes).trim_end_matches('\n').to_owned()
+        let text = String::from_utf8_lossy(bytes);
+        format!("{}{}", text.trim_end_matches('\n'), if cut { "…" } else { "" })
     });
     wanted.then_some(SysctlChange { name, value })
 }
@@ -32,7 +33,7 @@ mod tests {
     fn only_netfilters() {
         let of = |path: &str| {
             let name: Vec<String> = path.split('/').map(str::to_owned).collect();
-            change(&name, Some(b"1\n"))
+            change(&name, Some(b"1\n"), false)
         };
         let log = of("sys/net/netfilter/nf_log/2").unwrap();
         assert_eq!(
