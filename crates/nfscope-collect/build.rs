@@ -12,6 +12,7 @@ fn main() {
         other => panic!("nfscope runs on x86_64 and aarch64, not on {other:?}"),
     };
     for (dir, name) in [
+        ("changes", "firewall"),
         ("drop", "drop"),
         ("preempt", "preempt"),
         ("hook", "hook"),
@@ -27,7 +28,7 @@ fn main() {
             compile(Path::new(&source), &object, (arch, typed), &include);
         }
     }
-    for dir in ["bpf", "drop", "hook", "legacy", "stacks", "trace"] {
+    for dir in ["bpf", "changes", "drop", "hook", "legacy", "stacks", "trace"] {
         println!("cargo:rerun-if-changed=src/{dir}");
     }
     println!("cargo:rerun-if-changed=../nfscope-filter/include");

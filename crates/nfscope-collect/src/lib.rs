@@ -5,6 +5,7 @@
 
 mod attach;
 pub mod attached;
+pub mod changes;
 mod core_types;
 pub mod drop;
 mod error;

@@ -5,6 +5,7 @@
 //! A field that is not known is `None` (absent in JSON), never a default.
 
 mod cause;
+mod change;
 mod conntrack;
 pub mod decode;
 mod drop;
@@ -18,6 +19,10 @@ mod xtables;
 
 pub use cause::{
     Backend, Cause, ChainRef, Family, Freed, KernelDrop, NftPolicy, NftRule, NftVerdict,
+};
+pub use change::{
+    Change, ChangeAction, ChangeKind, ConntrackChange, FirewallRead, IpsetChange, RulesetChange,
+    SysctlChange, TableChange, TableOperation, Transaction,
 };
 pub use conntrack::{Conntrack, Mapping, Mappings, Tuple};
 pub use drop::Drop;
@@ -49,6 +54,8 @@ pub enum Event {
     Trace(Box<Trace>),
     /// A stack, and how often the kernel came to a place with it.
     Stack(Box<StackCount>),
+    /// A firewall was changed, or read.
+    Change(Box<Change>),
     /// Events that did not reach the reader, counted where they were lost.
     Lost(Lost),
     /// Something the reader should know about the stream itself.

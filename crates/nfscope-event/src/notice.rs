@@ -26,6 +26,9 @@ pub enum LossPlace {
     Stacks,
     /// The kernel's netlink socket overran: rules are missing.
     Netlink,
+    /// The kernel announced more changes of a ruleset than could be read: whole
+    /// transactions are missing.
+    Transactions,
 }
 
 /// Lost events, counted.

@@ -1,5 +1,6 @@
 //! nftables rulesets as data.
 //!
+//! * [`changes`]: what each transaction of nftables changed, and tables' differences.
 //! * [`netlink`]: nfnetlink sockets, messages and errors; building scratch
 //!   tables, reading trace messages, watching ruleset changes.
 //! * [`netns`]: network namespaces by inode: their names, entering them.
@@ -34,6 +35,7 @@
 //! };
 //! ```
 
+pub mod changes;
 pub mod netlink;
 pub mod netns;
 pub mod nft;

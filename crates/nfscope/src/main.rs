@@ -13,6 +13,7 @@ fn main() -> ExitCode {
         Command::Trace(arguments) => commands::trace::run(&arguments),
         Command::Stacks(arguments) => commands::stacks::run(&arguments),
         Command::Functions(arguments) => commands::functions::run(&arguments),
+        Command::Changes(arguments) => commands::changes::run(&arguments),
         Command::Symbolize(arguments) => commands::symbolize::run(&arguments),
         Command::Demo(arguments) => commands::demo::run(&arguments),
         Command::Doctor(arguments) => commands::doctor::run(&arguments),

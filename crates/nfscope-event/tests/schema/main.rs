@@ -1,5 +1,6 @@
 //! Holds `docs/events.schema.json` to what is written.
 
+mod changes;
 mod samples;
 mod steps;
 
@@ -111,7 +112,7 @@ fn events_read_back() {
                 }
                 _ => {}
             },
-            Event::Stack(_) | Event::Lost(_) | Event::Notice(_) => {}
+            Event::Stack(_) | Event::Change(_) | Event::Lost(_) | Event::Notice(_) => {}
         }
         assert_eq!(serde_json::from_str::<Event>(&text).unwrap(), event, "{text}");
     }

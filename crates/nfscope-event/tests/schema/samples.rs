@@ -200,7 +200,10 @@ pub fn events() -> Vec<Event> {
     events.extend(steps().into_iter().map(|step| trace_of(step, Some(1))));
     use LossPlace::*;
     events.extend(stacks());
-    for place in [Ring, Nested, Attribution, Packets, Entries, Netlink, Counts, Stacks] {
+    events.extend(super::changes::changes());
+    let places =
+        [Ring, Nested, Attribution, Packets, Entries, Netlink, Counts, Stacks, Transactions];
+    for place in places {
         events.push(Event::Lost(Lost { time_ns: 1, place, count: u64::MAX }));
     }
     events.push(Event::Notice(Notice { time_ns: 1, text: "a sentence".into() }));

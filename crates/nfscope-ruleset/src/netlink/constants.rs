@@ -30,10 +30,16 @@ pub const NFT_MSG_DELSETELEM: u16 = 14;
 pub const NFT_MSG_NEWGEN: u16 = 15;
 pub const NFT_MSG_GETGEN: u16 = 16;
 pub const NFT_MSG_TRACE: u16 = 17;
+pub const NFT_MSG_NEWOBJ: u16 = 18;
+pub const NFT_MSG_DELOBJ: u16 = 20;
+pub const NFT_MSG_NEWFLOWTABLE: u16 = 22;
+pub const NFT_MSG_DELFLOWTABLE: u16 = 24;
 
 pub const NFTA_LIST_ELEM: u16 = 1;
 
 pub const NFTA_GEN_ID: u16 = 1;
+pub const NFTA_GEN_PROC_PID: u16 = 2;
+pub const NFTA_GEN_PROC_NAME: u16 = 3;
 
 pub const NFTA_TABLE_NAME: u16 = 1;
 pub const NFTA_TABLE_FLAGS: u16 = 2;

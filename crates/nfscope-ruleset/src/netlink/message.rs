@@ -47,6 +47,8 @@ pub struct Message<'a> {
     pub flags: u16,
     /// Sequence number of the request it answers; 0 for notifications.
     pub sequence: u32,
+    /// The port whose request it answers or tells of; 0: the kernel's own doing.
+    pub port: u32,
     payload: &'a [u8],
 }
 
@@ -117,6 +119,7 @@ impl<'a> Iterator for Messages<'a> {
             kind: u16::from_ne_bytes([header[4], header[5]]),
             flags: u16::from_ne_bytes([header[6], header[7]]),
             sequence: word(8),
+            port: word(12),
             payload,
         };
         self.rest = self.rest.get(align(length)..).unwrap_or_default();

@@ -14,6 +14,7 @@ mod objects;
 pub mod scratch;
 mod socket;
 pub mod trace;
+mod transactions;
 mod verdict;
 
 pub use attr::{Attribute, AttributeWriter, Attributes};
@@ -24,6 +25,7 @@ pub use message::{Message, Messages, Request};
 pub use monitor::{Change, Monitor};
 pub use objects::{ChainInfo, Hook, RuleInfo, SetInfo, TableInfo};
 pub use socket::Socket;
+pub use transactions::{Announced, Object, Operation, Transaction, TransactionMonitor};
 pub use verdict::Verdict;
 
 #[cfg(test)]

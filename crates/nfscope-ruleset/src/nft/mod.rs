@@ -14,7 +14,7 @@ mod element;
 mod iptables;
 mod jobs;
 mod life;
-mod listing;
+pub(crate) mod listing;
 mod lookup;
 mod order;
 pub(crate) mod program;

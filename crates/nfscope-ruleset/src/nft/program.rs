@@ -51,6 +51,11 @@ impl Running {
         Ok(Self { child, stdout, output: Vec::new() })
     }
 
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Reads what is there; call when the pipe is readable. Says whether
     /// more can come.
     pub(crate) fn read(&mut self) -> bool {

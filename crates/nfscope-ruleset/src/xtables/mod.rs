@@ -7,6 +7,7 @@
 
 mod arp;
 mod cache;
+mod lines;
 mod listing;
 mod print;
 mod saved;
@@ -17,6 +18,7 @@ mod uapi;
 mod worker;
 
 pub use cache::{Cache, Found, Query, Subject};
+pub use lines::{Reading, TableReader, tables};
 pub use listing::{Listed, loaded};
 pub use table::{Chain, Malformed, Rule, Table, Target};
 pub use uapi::Family;

@@ -1,5 +1,6 @@
 //! The command line: one definition for parsing, `--help` and the man page.
 
+mod changes;
 mod demo;
 mod doctor;
 mod drops;
@@ -9,6 +10,7 @@ mod symbolize;
 mod trace;
 mod values;
 
+pub use changes::ChangesArguments;
 pub use demo::DemoArguments;
 pub use doctor::DoctorArguments;
 pub use drops::{BackendChoice, CauseChoice, ColorWhen, DropsArguments, HookChoice};
@@ -40,6 +42,8 @@ pub enum Command {
     Stacks(StacksArguments),
     /// List functions and tracepoints: types, packets, how they can be probed; what is attached now.
     Functions(FunctionsArguments),
+    /// Show who changes firewalls, and what that changes.
+    Changes(ChangesArguments),
     /// Tell the function and source line of kernel addresses, stacks and oopses.
     Symbolize(SymbolizeArguments),
     /// Show what this machine supports and which backend will be used.

@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub mod changes;
 pub mod demo;
 pub mod doctor;
 pub mod drops;

@@ -1,5 +1,6 @@
 //! Steps that add names and texts to an event.
 
+mod changes;
 mod drop;
 mod drop_functions;
 mod hooks;
@@ -14,6 +15,7 @@ mod trace;
 mod user;
 mod wall_clock;
 
+pub use changes::Requests as ChangeRequests;
 pub use drop::DropResolver;
 pub use owners::Owners;
 pub use reason_names::ReasonNames;

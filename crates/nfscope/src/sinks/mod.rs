@@ -2,6 +2,7 @@
 //! summary.
 
 mod cause_text;
+mod changes;
 mod clock;
 mod color;
 mod escape;
@@ -14,6 +15,7 @@ mod summary;
 mod text;
 mod trace;
 
+pub use changes::ChangesText;
 pub use clock::Clock;
 pub use color::ColorChoice;
 pub use escape::{escape, escape_bytes};

@@ -129,10 +129,10 @@ impl<W: Write> Sink for Summary<W> {
                 LossPlace::Ring | LossPlace::Nested => self.lost += lost.count,
                 LossPlace::Attribution | LossPlace::Netlink => self.without_rule += lost.count,
                 LossPlace::Packets | LossPlace::Entries => {}
-                // `stacks` has a closing line of its own
-                LossPlace::Counts | LossPlace::Stacks => {}
+                // of commands without this closing table
+                LossPlace::Counts | LossPlace::Stacks | LossPlace::Transactions => {}
             },
-            Event::Notice(_) | Event::Trace(_) | Event::Stack(_) => {}
+            Event::Notice(_) | Event::Trace(_) | Event::Stack(_) | Event::Change(_) => {}
         }
         Ok(())
     }

@@ -198,8 +198,8 @@ impl<W: Write> Sink for Text<W> {
             Event::Drop(drop) => self.drop(drop),
             Event::Lost(lost) => self.aside(&loss(lost)),
             Event::Notice(notice) => self.aside(&escape(&notice.text)),
-            // packets' ways and stacks have sinks of their own
-            Event::Trace(_) | Event::Stack(_) => Ok(()),
+            // the others have sinks of their own
+            Event::Trace(_) | Event::Stack(_) | Event::Change(_) => Ok(()),
         }
     }
 
@@ -237,6 +237,9 @@ pub fn loss(lost: &Lost) -> String {
         }
         LossPlace::Stacks => {
             format!("{count} stacks not kept, their {events} are counted: try --max-stacks")
+        }
+        LossPlace::Transactions => {
+            format!("{count} transactions not told: more at a time than the kernel's socket holds")
         }
         LossPlace::Netlink => {
             format!("{count} {events} may lack a rule: the kernel's trace socket was full")

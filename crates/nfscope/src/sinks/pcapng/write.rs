@@ -114,8 +114,8 @@ impl<W: Write> Sink for Pcapng<W> {
                 let (_, text) = super::super::trace::describe(&trace.step);
                 self.aside(trace.time_ns, &text, &json)
             }
-            // a count is of no time and of no packet
-            Event::Stack(_) => Ok(()),
+            // neither is of a packet
+            Event::Stack(_) | Event::Change(_) => Ok(()),
             Event::Lost(lost) => self.aside(lost.time_ns, &text::loss(lost), &json),
             Event::Notice(notice) => self.aside(notice.time_ns, &notice.text, &json),
         }

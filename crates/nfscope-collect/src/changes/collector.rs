@@ -1,0 +1,115 @@
+//! Loads and attaches the programs, and reads what they send.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use libbpf_rs::{Link, Object, RingBuffer, RingBufferBuilder};
+use nfscope_kernel::btf::Btf;
+
+use super::ChangeRecord;
+use crate::memory::MapMemory;
+use crate::object::Compiled;
+use crate::{CollectError, object, raw};
+
+/// The compiled programs.
+const OBJECT: Compiled = object::compiled!("firewall");
+
+/// A program, the function it is for, whether at its return, whether only for
+/// those who want to see what is read.
+const PROBES: [(&str, &str, bool, bool); 8] = [
+    // returns first: a request whose end is not seen stays open
+    ("at_netlink_return", "netlink_unicast", true, false),
+    ("at_netlink", "netlink_unicast", false, false),
+    ("at_call_return", "nf_setsockopt", true, false),
+    ("at_setsockopt", "nf_setsockopt", false, false),
+    ("at_call_return", "proc_sys_write", true, false),
+    ("at_sysctl", "proc_sys_write", false, false),
+    ("at_call_return", "nf_getsockopt", true, true),
+    ("at_getsockopt", "nf_getsockopt", false, true),
+];
+
+/// How many records were lost, since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ChangeLosses {
+    /// The ring buffer was full.
+    pub ring: u64,
+    /// The kernel skipped a program, or had no room to remember a return.
+    pub nested: u64,
+}
+
+/// Running programs.
+pub struct ChangeCollector {
+    // fields are dropped in order: first no more records, then the maps
+    links: Vec<Link>,
+    ring: RingBuffer<'static>,
+    queue: Rc<RefCell<Vec<ChangeRecord>>>,
+    _object: Object,
+    counters: MapMemory,
+    refused: Vec<&'static str>,
+}
+
+impl ChangeCollector {
+    /// Loads and attaches the programs; `reads`: tell what reads firewalls, too.
+    pub fn start(reads: bool, btf: &Btf) -> Result<Self, CollectError> {
+        let mut open = object::open(OBJECT, Some(btf))?;
+        let config = [std::process::id(), u32::from(reads)].map(u32::to_ne_bytes).concat();
+        object::set_rodata(&mut open, &config)?;
+        let probes = || PROBES.iter().filter(|(.., for_reads)| reads || !for_reads);
+        let programs: Vec<&str> = probes().map(|(program, ..)| *program).collect();
+        let object = object::load(open, &programs)?;
+        let (mut links, mut refused) = (Vec::new(), Vec::new());
+        let mut failed = None;
+        for (program, function, at_return, _) in probes() {
+            let attached = object::with_program(&object, program, |p| match at_return {
+                true => raw::attach_kretprobe(p, function),
+                false => raw::attach_kprobe(p, function, 0),
+            });
+            match attached {
+                Ok(link) => links.push(link),
+                Err(error) => {
+                    refused.push(*function);
+                    failed = Some(error);
+                }
+            }
+        }
+        if let Some(error) = failed.filter(|_| links.is_empty()) {
+            return Err(error);
+        }
+        refused.dedup();
+        let queue = Rc::new(RefCell::new(Vec::new()));
+        let theirs = Rc::clone(&queue);
+        let mut builder = RingBufferBuilder::new();
+        let map = object::map(&object, "ring")?;
+        builder
+            .add(&map, move |bytes| {
+                theirs.borrow_mut().extend(ChangeRecord::parse(bytes));
+                0
+            })
+            .map_err(CollectError::load)?;
+        let ring = builder.build().map_err(CollectError::load)?;
+        let counters = object::memory(&object, ".bss")?;
+        Ok(Self { links, ring, queue, _object: object, counters, refused })
+    }
+
+    /// Functions that the kernel lets nobody probe.
+    pub fn refused(&self) -> &[&'static str] {
+        &self.refused
+    }
+
+    /// Waits up to `timeout` for records and returns them in the order in
+    /// which the kernel made them.
+    pub fn poll(&mut self, timeout: Duration) -> Result<Vec<ChangeRecord>, CollectError> {
+        use libbpf_rs::ErrorKind::{Interrupted, WouldBlock};
+        match self.ring.poll(timeout) {
+            Err(e) if !matches!(e.kind(), Interrupted | WouldBlock) => Err(CollectError::load(e)),
+            _ => Ok(self.queue.take()),
+        }
+    }
+
+    /// What was lost so far.
+    pub fn losses(&self) -> Result<ChangeLosses, CollectError> {
+        let ring = self.counters.words().first().copied().unwrap_or(0);
+        Ok(ChangeLosses { ring, nested: self.links.iter().map(raw::probe_misses).sum() })
+    }
+}

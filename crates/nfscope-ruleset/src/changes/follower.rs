@@ -1,0 +1,317 @@
+//! The thread that follows the transactions of one namespace.
+
+use std::collections::{HashMap, VecDeque};
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Sender;
+use std::time::{Duration, Instant};
+
+use super::blocks::{Blocks, statements};
+use super::effect::{ChainKey, Effects, in_own_words};
+use super::followers::{Committed, News};
+use super::subscribed::is_subscribed;
+use crate::netlink::{
+    Announced, Error, Object, Operation, Socket, Transaction, TransactionMonitor,
+};
+use crate::netns::{Handle, Inode};
+use crate::nft::listing;
+use crate::nft::program::Running;
+use crate::sys;
+
+/// How long to wait before looking whether to stop.
+const TICK: Duration = Duration::from_millis(100);
+/// The same while texts are awaited.
+const SHORT_TICK: Duration = Duration::from_millis(10);
+/// How long `nft monitor` may take until it listens.
+const START: Duration = Duration::from_secs(20);
+/// How long it may take to print a transaction.
+const TEXTS: Duration = Duration::from_secs(20);
+/// The same when it is to end.
+const LAST_TEXTS: Duration = Duration::from_secs(5);
+/// How long a listing may take.
+const LISTING: Duration = Duration::from_secs(60);
+
+/// Why a follower ended.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Ended {
+    #[error(transparent)]
+    Namespace(#[from] crate::netns::Error),
+    #[error(transparent)]
+    Netlink(#[from] Error),
+    #[error("cannot wait for ruleset changes: {0}")]
+    Wait(#[from] std::io::Error),
+    #[error("nobody asks any more")]
+    Unasked,
+}
+
+/// A transaction that waits for nft's words.
+struct Waiting {
+    transaction: Transaction,
+    /// What the kernel did by itself before it, which nft prints among its own.
+    kernel: Vec<Operation>,
+    since: Instant,
+}
+
+/// The state of the thread.
+pub(super) struct Follower<'a> {
+    netns: Inode,
+    news: &'a Sender<News>,
+    stop: &'a AtomicBool,
+    nft: Option<PathBuf>,
+    monitor: TransactionMonitor,
+    socket: Socket,
+    texts: Option<Running>,
+    /// Up to this generation it has printed nothing.
+    silent_until: u32,
+    blocks: Blocks,
+    effects: Effects,
+    generation: u32,
+    kernel: Vec<Operation>,
+    waiting: VecDeque<Waiting>,
+}
+
+/// Follows the namespace until told to stop. `late`: nf_tables is to be waited for;
+/// `fresh`: the namespace is younger than this program.
+pub(super) fn run(
+    handle: &Handle,
+    news: &Sender<News>,
+    stop: &AtomicBool,
+    nft: Option<PathBuf>,
+    (late, fresh): (bool, bool),
+) -> Result<(), Ended> {
+    handle.enter()?;
+    let fresh = fresh || (late && !crate::nf_tables_loaded());
+    while late && !crate::nf_tables_loaded() {
+        if stop.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        std::thread::sleep(SHORT_TICK);
+    }
+    let mut socket = Socket::open()?;
+    // what is announced is what comes after this
+    let generation = socket.generation()?;
+    let since = crate::monotonic_ns();
+    let monitor = TransactionMonitor::open()?;
+    let netns = handle.inode();
+    let mut follower = Follower {
+        netns,
+        news,
+        stop,
+        nft,
+        monitor,
+        socket,
+        texts: None,
+        silent_until: generation,
+        blocks: Blocks::default(),
+        effects: Effects::default(),
+        generation,
+        kernel: Vec::new(),
+        waiting: VecDeque::new(),
+    };
+    follower.start_texts()?;
+    follower.learn()?;
+    // a namespace's ruleset begins with generation 1
+    let unseen = if fresh { generation.saturating_sub(1) } else { 0 };
+    follower.tell(News::Following { netns, since, unseen: u64::from(unseen) })?;
+    while !stop.load(Ordering::Relaxed) {
+        follower.work()?;
+    }
+    // what was on its way
+    follower.read()?;
+    while !follower.waiting.is_empty() {
+        follower.work()?;
+    }
+    Ok(())
+}
+
+/// What changes all the time while it is read is told as new when it changes next.
+fn at_rest<T>(read: Result<Vec<T>, Error>) -> Result<Vec<T>, Error> {
+    match read {
+        Err(Error::Interrupted) => Ok(Vec::new()),
+        read => read,
+    }
+}
+
+/// The orders of all chains; nothing where they cannot be read.
+fn orders(socket: &mut Socket) -> HashMap<ChainKey, Vec<u64>> {
+    let mut orders: HashMap<ChainKey, Vec<u64>> = HashMap::new();
+    for rule in socket.rules().unwrap_or_default() {
+        orders.entry((rule.family, rule.table, rule.chain)).or_default().push(rule.handle);
+    }
+    orders
+}
+
+impl Follower<'_> {
+    fn tell(&self, news: News) -> Result<(), Ended> {
+        self.news.send(news).map_err(|_| Ended::Unasked)
+    }
+
+    /// Starts `nft monitor`, and waits until it listens.
+    fn start_texts(&mut self) -> Result<(), Ended> {
+        let Some(nft) = &self.nft else { return Ok(()) };
+        let arguments = ["-s", "-a", "monitor"];
+        let Ok(running) = Running::start(nft, &arguments) else { return Ok(()) };
+        let deadline = Instant::now() + START;
+        while !is_subscribed(running.id()) {
+            if Instant::now() >= deadline || self.stop.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            std::thread::sleep(SHORT_TICK);
+        }
+        self.silent_until = self.socket.generation()?;
+        self.texts = Some(running);
+        Ok(())
+    }
+
+    /// Reads the ruleset as it is.
+    fn learn(&mut self) -> Result<(), Ended> {
+        let mut effects = Effects::default();
+        for table in at_rest(self.socket.tables())? {
+            effects.there_is(Object::Table, (table.family, table.name.clone(), table.name));
+        }
+        for chain in at_rest(self.socket.chains())? {
+            effects.there_is(Object::Chain, (chain.family, chain.table, chain.name));
+        }
+        for set in at_rest(self.socket.sets())? {
+            effects.there_is(Object::Set, (set.family, set.table, set.name));
+        }
+        if let Some(text) = self.list()? {
+            effects.listed(listing::parse(&text, |_, _, _| false));
+        }
+        self.effects = effects;
+        Ok(())
+    }
+
+    fn list(&self) -> Result<Option<String>, Ended> {
+        let Some(nft) = &self.nft else { return Ok(None) };
+        let arguments = ["-s", "-a", "list", "ruleset"];
+        let Ok(mut running) = Running::start(nft, &arguments) else { return Ok(None) };
+        let deadline = Instant::now() + LISTING;
+        loop {
+            let ready = sys::poll(&[running.as_fd()], Some(TICK))?;
+            if ready.first() == Some(&true) && !running.read() {
+                return Ok(running.finish());
+            }
+            if Instant::now() >= deadline || self.stop.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
+        }
+    }
+
+    fn work(&mut self) -> Result<(), Ended> {
+        let mut fds = vec![self.monitor.as_fd()];
+        fds.extend(self.texts.as_ref().map(AsFd::as_fd));
+        let tick = if self.waiting.is_empty() { TICK } else { SHORT_TICK };
+        let ready = sys::poll(&fds, Some(tick))?;
+        if ready.get(1) == Some(&true) {
+            let more = self.texts.as_mut().is_some_and(Running::read);
+            if let Some(texts) = &mut self.texts {
+                self.blocks.push(&texts.take_lines());
+            }
+            if !more {
+                // it ended by itself: a new one knows the ruleset of now
+                self.texts = None;
+                self.start_texts()?;
+            }
+        }
+        self.read()?;
+        self.advance()
+    }
+
+    /// Reads what the kernel has announced.
+    fn read(&mut self) -> Result<(), Ended> {
+        let mut announced = Vec::new();
+        loop {
+            match self.monitor.receive(&mut announced) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(Error::Overrun) => {
+                    // rules may have gone meanwhile: read them anew
+                    self.learn()?;
+                    let now = self.socket.generation()?;
+                    self.lost_until(now.wrapping_add(1))?;
+                    self.generation = now;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        for one in announced {
+            match one {
+                Announced::Kernel(operation) => {
+                    let line = in_own_words(&operation);
+                    self.kernel.push(operation);
+                    self.tell(News::Kernel { netns: self.netns, line })?;
+                }
+                Announced::Transaction(transaction) => {
+                    // announcements from before an overrun was noticed
+                    if transaction.generation.wrapping_sub(self.generation) as i32 <= 0 {
+                        continue;
+                    }
+                    self.lost_until(transaction.generation)?;
+                    self.generation = transaction.generation;
+                    let kernel = std::mem::take(&mut self.kernel);
+                    self.waiting.push_back(Waiting { transaction, kernel, since: Instant::now() });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells how many transactions are missing before this one.
+    fn lost_until(&self, generation: u32) -> Result<(), Ended> {
+        let missing = generation.wrapping_sub(self.generation).wrapping_sub(1);
+        if missing == 0 || missing > i32::MAX as u32 {
+            return Ok(());
+        }
+        self.tell(News::Lost { netns: self.netns, count: u64::from(missing) })
+    }
+
+    /// Tells transactions whose words have come, or will not come any more.
+    fn advance(&mut self) -> Result<(), Ended> {
+        while let Some(waiting) = self.waiting.pop_front() {
+            let generation = waiting.transaction.generation;
+            let block = self.blocks.take(generation);
+            let stops = self.stop.load(Ordering::Relaxed);
+            let patience = if stops { LAST_TEXTS } else { TEXTS };
+            let printed = generation.wrapping_sub(self.silent_until) as i32 > 0;
+            let may_come = printed && self.texts.is_some() && waiting.since.elapsed() < patience;
+            if block.is_none() && may_come {
+                self.waiting.push_front(waiting);
+                return Ok(());
+            }
+            let Waiting { transaction, kernel, .. } = waiting;
+            let operations: Vec<Operation> =
+                kernel.iter().chain(&transaction.operations).cloned().collect();
+            let words = block.as_deref().and_then(|block| statements(block, &operations));
+            let text_unknown = match (&words, &self.nft, block) {
+                (Some(_), ..) => None,
+                (None, None, _) => Some("there is no nft program to print it"),
+                (None, _, None) => Some("nft monitor did not print it"),
+                (None, _, Some(_)) => Some("nft monitor printed something else"),
+            };
+            let effect = match words {
+                Some(words) => {
+                    // the kernel's own were told already
+                    let own = |o: &Operation| kernel.iter().any(|k| std::ptr::eq(k, o) || k == o);
+                    let words = words.into_iter().filter(|(o, _)| kernel.is_empty() || !own(o));
+                    let words = words.map(|(o, statement)| (o, Some(statement)));
+                    self.effects.take(words, || orders(&mut self.socket))
+                }
+                None => {
+                    let words = transaction.operations.iter().map(|o| (o, None));
+                    self.effects.take(words, || orders(&mut self.socket))
+                }
+            };
+            self.tell(News::Committed(Box::new(Committed {
+                netns: self.netns,
+                generation,
+                thread: transaction.thread,
+                command: transaction.command,
+                effect,
+                text_unknown,
+            })))?;
+        }
+        Ok(())
+    }
+}
