@@ -17,6 +17,8 @@ fn main() {
         ("hook", "hook"),
         ("legacy", "changes"),
         ("legacy", "legacy"),
+        ("resets", "netfilter"),
+        ("resets", "resets"),
         ("stacks", "stacks"),
         ("trace", "tables"),
         ("trace", "trace"),
@@ -27,7 +29,7 @@ fn main() {
             compile(Path::new(&source), &object, (arch, typed), &include);
         }
     }
-    for dir in ["bpf", "drop", "hook", "legacy", "stacks", "trace"] {
+    for dir in ["bpf", "drop", "hook", "legacy", "resets", "stacks", "trace"] {
         println!("cargo:rerun-if-changed=src/{dir}");
     }
     println!("cargo:rerun-if-changed=../nfscope-filter/include");

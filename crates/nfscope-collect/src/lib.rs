@@ -14,6 +14,7 @@ pub mod nft;
 mod object;
 mod raw;
 mod reader;
+pub mod resets;
 pub mod stacks;
 pub mod trace;
 mod tracepoints;

@@ -11,6 +11,7 @@ mod drop;
 mod evaluation;
 mod notice;
 mod packet;
+mod reset;
 mod stack;
 mod trace;
 mod verdict;
@@ -27,6 +28,7 @@ pub use packet::{
     Arp, Device, Icmp, Ip, Link, Netns, Packet, Ports, Process, Tcp, Transport, Vlan,
 };
 
+pub use reset::{RejectRule, Reset, ResetCause, ResetDirection, ResetSegment};
 pub use stack::{CallStack, Frame, StackContext, StackCount, StackState};
 pub use xtables::{XtPlace, XtPolicy, XtRule, XtVerdict};
 
@@ -49,6 +51,8 @@ pub enum Event {
     Trace(Box<Trace>),
     /// A stack, and how often the kernel came to a place with it.
     Stack(Box<StackCount>),
+    /// A TCP reset.
+    Reset(Box<Reset>),
     /// Events that did not reach the reader, counted where they were lost.
     Lost(Lost),
     /// Something the reader should know about the stream itself.

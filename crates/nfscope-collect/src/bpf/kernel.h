@@ -90,6 +90,7 @@ struct sock_common {
 	__be16 skc_dport;
 	u16 skc_num;
 	unsigned short skc_family;
+	volatile unsigned char skc_state; /* TCP_*, include/net/tcp_states.h */
 	possible_net_t skc_net;
 	struct in6_addr skc_v6_daddr;
 	struct in6_addr skc_v6_rcv_saddr;
@@ -111,8 +112,30 @@ struct socket_alloc {
 struct sock {
 	struct sock_common __sk_common;
 	struct socket *sk_socket;
+	struct dst_entry *sk_dst_cache;
 	u16 sk_type;
 	u16 sk_protocol;
+};
+
+struct tcp_sock {
+	u32 snd_una;
+	u32 snd_nxt;
+	u32 snd_wnd;
+	u32 rcv_nxt;
+};
+
+struct kvec {
+	void *iov_base;
+};
+
+struct ip_reply_arg {
+	struct kvec iov[1];
+};
+
+struct trace_event_raw_inet_sock_set_state {
+	const void *skaddr;
+	int oldstate;
+	int newstate;
 };
 
 struct nf_hook_state {
@@ -156,6 +179,7 @@ struct sk_buff {
 	__be16 vlan_proto;
 	__u16 vlan_tci;
 	__u32 mark;
+	int skb_iif; /* where it arrived; 0: it was made here */
 	__u32 hash;
 	unsigned int tail;
 	unsigned char *head;

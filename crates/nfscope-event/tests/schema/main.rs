@@ -111,7 +111,7 @@ fn events_read_back() {
                 }
                 _ => {}
             },
-            Event::Stack(_) | Event::Lost(_) | Event::Notice(_) => {}
+            Event::Stack(_) | Event::Reset(_) | Event::Lost(_) | Event::Notice(_) => {}
         }
         assert_eq!(serde_json::from_str::<Event>(&text).unwrap(), event, "{text}");
     }

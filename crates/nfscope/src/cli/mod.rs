@@ -3,6 +3,7 @@
 mod demo;
 mod doctor;
 mod drops;
+mod resets;
 mod stacks;
 mod symbolize;
 mod trace;
@@ -11,6 +12,7 @@ mod values;
 pub use demo::DemoArguments;
 pub use doctor::DoctorArguments;
 pub use drops::{BackendChoice, CauseChoice, ColorWhen, DropsArguments, HookChoice};
+pub use resets::ResetsArguments;
 pub use stacks::{ByChoice, StacksArguments, TreeRoot};
 pub use symbolize::SymbolizeArguments;
 pub use trace::{TraceArguments, TraceBackendChoice, TraceFormat};
@@ -34,6 +36,8 @@ pub enum Command {
     Drops(DropsArguments),
     /// Show each packet's way: hooks, chains, rules, verdicts, and what became of it.
     Trace(TraceArguments),
+    /// Show every TCP reset that is sent or received, and why.
+    Resets(ResetsArguments),
     /// Count the kernel's stacks at functions and tracepoints.
     Stacks(StacksArguments),
     /// Tell the function and source line of kernel addresses, stacks and oopses.

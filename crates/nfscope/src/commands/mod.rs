@@ -3,6 +3,7 @@
 pub mod demo;
 pub mod doctor;
 pub mod drops;
+pub mod resets;
 mod selection;
 pub mod stacks;
 pub mod symbolize;

@@ -132,7 +132,7 @@ impl<W: Write> Sink for Summary<W> {
                 // `stacks` has a closing line of its own
                 LossPlace::Counts | LossPlace::Stacks => {}
             },
-            Event::Notice(_) | Event::Trace(_) | Event::Stack(_) => {}
+            Event::Notice(_) | Event::Trace(_) | Event::Stack(_) | Event::Reset(_) => {}
         }
         Ok(())
     }

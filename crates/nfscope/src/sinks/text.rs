@@ -198,8 +198,8 @@ impl<W: Write> Sink for Text<W> {
             Event::Drop(drop) => self.drop(drop),
             Event::Lost(lost) => self.aside(&loss(lost)),
             Event::Notice(notice) => self.aside(&escape(&notice.text)),
-            // packets' ways and stacks have sinks of their own
-            Event::Trace(_) | Event::Stack(_) => Ok(()),
+            // packets' ways, stacks and resets have sinks of their own
+            Event::Trace(_) | Event::Stack(_) | Event::Reset(_) => Ok(()),
         }
     }
 
