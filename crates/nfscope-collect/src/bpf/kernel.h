@@ -100,8 +100,11 @@ struct inode {
 	unsigned long i_ino;
 };
 
+struct file;
+
 struct socket {
 	int state;
+	struct file *file;
 };
 
 struct socket_alloc {
@@ -117,6 +120,10 @@ struct sock {
 	u16 sk_protocol;
 };
 
+struct inet_sock {
+	__be16 inet_sport;
+};
+
 struct tcp_sock {
 	u32 snd_una;
 	u32 snd_nxt;
@@ -130,6 +137,10 @@ struct kvec {
 
 struct ip_reply_arg {
 	struct kvec iov[1];
+};
+
+struct inet_timewait_sock {
+	volatile unsigned char tw_substate; /* TCP_FIN_WAIT2 or TCP_TIME_WAIT */
 };
 
 struct trace_event_raw_inet_sock_set_state {

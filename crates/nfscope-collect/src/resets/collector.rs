@@ -33,6 +33,8 @@ const PASSAGES: [(&str, &str, &str); 4] = [
     ("at_v4_forward_fentry", "at_v4_forward_kprobe", "ip_forward"),
     ("at_v6_forward_fentry", "at_v6_forward_kprobe", "ip6_forward"),
 ];
+/// Packets on their way to a device, by a typed tracepoint.
+const QUEUE: &str = "at_queue";
 /// The trace event of sockets' states.
 const STATES: (&str, &str, &str) = ("at_state", "sock", "inet_sock_set_state");
 /// Records that one call hands out.
@@ -101,7 +103,7 @@ impl ResetCollector {
         object::set_rodata(&mut open, &config.bytes())?;
         set_ring(&mut open, options.ring_bytes)?;
         let mut programs: Vec<&str> = ALWAYS.map(|(program, _)| program).to_vec();
-        programs.push(STATES.0);
+        programs.extend([STATES.0, QUEUE]);
         for (entry, kprobe, function) in PASSAGES {
             programs.push(if fentry { entry } else { kprobe });
             for mut p in open.progs_mut().filter(|p| fentry && p.name() == entry) {
@@ -114,6 +116,12 @@ impl ResetCollector {
         links.push(object::with_program(&object, program, |p| {
             raw::attach_tracepoint(p, category, name).map_err(|e| CollectError::Attach {
                 place: format!("tracepoint {category}:{name}"),
+                reason: e.to_string(),
+            })
+        })?);
+        links.push(object::with_program(&object, QUEUE, |p| {
+            p.attach_trace().map_err(|e| CollectError::Attach {
+                place: "tracepoint net:net_dev_queue".into(),
                 reason: e.to_string(),
             })
         })?);
@@ -140,7 +148,8 @@ impl ResetCollector {
                     })
                 })?
             } else {
-                match object::with_program(&object, kprobe, |p| raw::attach_kprobe(p, function, 0)) {
+                match object::with_program(&object, kprobe, |p| raw::attach_kprobe(p, function, 0))
+                {
                     Ok(link) => link,
                     Err(_) => {
                         absent.push(function);

@@ -56,6 +56,7 @@ struct {
 struct invalid {
 	u32 ports;
 	u32 seq;
+	u32 netns; /* a packet may go on to another */
 	char text[INVALID_TEXT];
 };
 struct {
@@ -194,7 +195,8 @@ static __always_inline void conntrack_word(struct scratch *s, struct sk_buff *sk
 		return;
 	i = bpf_map_lookup_elem(&invalids, &key);
 	/* ports as the answered segment has them */
-	if (!i || i->seq != seq || i->ports != ((u32)r->destination << 16 | r->source))
+	if (!i || i->seq != seq || i->netns != r->netns ||
+	    i->ports != ((u32)r->destination << 16 | r->source))
 		return;
 	r->invalid = 1;
 	__builtin_memcpy(r->invalid_text, i->text, sizeof(r->invalid_text));
@@ -210,18 +212,10 @@ static __always_inline void packet_place(struct reset *r, struct sk_buff *skb)
 		r->ifindex = READ(skb, skb_iif);
 }
 
-static __always_inline void socket_place(struct reset *r, u64 sk)
+static __always_inline void full_socket_place(struct reset *r, u64 sk)
 {
-	u64 net = (u64)LOAD(struct sock, sk, __sk_common.skc_net.net), dst, dev;
-	u64 known = r->ifindex;
+	u64 dst, dev, known = r->ifindex;
 
-	r->sk = sk;
-	r->netns = load_u32(net + bpf_core_field_offset(struct net, ns) +
-			    bpf_core_field_offset(struct ns_common, inum));
-	r->state = LOAD(struct sock, sk, __sk_common.skc_state);
-	/* sockets that wait and requests are shorter */
-	if (r->state == TCP_TIME_WAIT || r->state == TCP_NEW_SYN_RECV)
-		return;
 	r->inode = inode_of((void *)sk);
 	if (r->device[0])
 		return;
@@ -235,6 +229,21 @@ static __always_inline void socket_place(struct reset *r, u64 sk)
 		r->ifindex = known;
 		r->device[0] = 0;
 	}
+}
+
+static __always_inline void socket_place(struct reset *r, u64 sk)
+{
+	u64 net = (u64)LOAD(struct sock, sk, __sk_common.skc_net.net);
+
+	r->sk = sk;
+	r->netns = load_u32(net + bpf_core_field_offset(struct net, ns) +
+			    bpf_core_field_offset(struct ns_common, inum));
+	r->state = LOAD(struct sock, sk, __sk_common.skc_state);
+	/* sockets that wait and requests are shorter */
+	if (r->state == TCP_TIME_WAIT)
+		r->state = LOAD(struct inet_timewait_sock, sk, tw_substate);
+	else if (r->state != TCP_NEW_SYN_RECV)
+		full_socket_place(r, sk);
 }
 
 /* The reset's headers for the filter: what is not in the record is zero. */

@@ -53,9 +53,8 @@ impl ModuleArguments {
     /// conntrack's. 5.10 tells no types of modules: (skb, ct, fmt, …) there.
     pub fn conntrack(conntrack: Option<&Btf>) -> [ValueAt; 2] {
         let parameters = conntrack.and_then(|btf| btf.func_params("nf_ct_l4proto_log_invalid"));
-        let format = parameters.map_or(2, |all| {
-            all.iter().position(|(name, _)| name == "fmt").unwrap_or(all.len())
-        });
+        let format = parameters
+            .map_or(2, |all| all.iter().position(|(name, _)| name == "fmt").unwrap_or(all.len()));
         [argument(format), argument(format + 1)]
     }
 }

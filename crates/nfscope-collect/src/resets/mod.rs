@@ -10,7 +10,6 @@ pub use collector::{ResetCollector, ResetOptions};
 pub use netfilter::{EvalValues, LoadedModules, NetfilterPlaces};
 pub use record::{Context, Kind, ResetRecord, Segment};
 
-
 /// How many events were lost, since the start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Losses {

@@ -34,7 +34,26 @@ struct {
 	__uint(max_entries, 1024);
 	__type(key, u64);
 	__type(value, struct rejected);
-} answering SEC(".maps");
+} leaving SEC(".maps");
+
+/* The base chain of a traversal, by its struct nft_pktinfo: where the caller of an
+ * expression does not have it any more (5.10, 6.1). */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, u64);
+	__type(value, u64);
+} chains SEC(".maps");
+
+/* nft_do_chain(pkt, chain) */
+SEC("kprobe")
+int at_chain(struct pt_regs *ctx)
+{
+	u64 pkt = PT_REGS_PARM1(ctx), chain = PT_REGS_PARM2(ctx);
+
+	bpf_map_update_elem(&chains, &pkt, &chain, 0);
+	return 0;
+}
 
 /* include/uapi/linux/netfilter/nf_tables.h: enum nft_reject_types; struct
  * nft_reject stands behind the expression's pointer to its functions */
@@ -43,13 +62,14 @@ struct {
 
 static __always_inline int rejected(struct pt_regs *ctx, struct rejected *to, u64 *skb)
 {
-	u64 expr = PT_REGS_PARM1(ctx), pkt = PT_REGS_PARM3(ctx);
+	u64 expr = PT_REGS_PARM1(ctx), pkt = PT_REGS_PARM3(ctx), *chain;
 
 	if ((load_u32(expr + EXPR_DATA) & 0xff) != NFT_REJECT_TCP_RST)
 		return 0;
 	*skb = load_u64(pkt + cfg.nft.pkt_skb);
 	to->rule = cfg.eval_rule.kind ? VALUE(eval_rule) : 0;
-	to->chain = cfg.eval_chain.kind ? VALUE(eval_chain) : 0;
+	chain = cfg.eval_chain.kind ? 0 : bpf_map_lookup_elem(&chains, &pkt);
+	to->chain = cfg.eval_chain.kind ? VALUE(eval_chain) : chain ? *chain : 0;
 	to->state = load_u64(pkt + cfg.nft.pkt_state);
 	return 1;
 }
@@ -111,7 +131,7 @@ int at_reject(struct pt_regs *ctx)
 	u64 skb = VALUE(reject_skb);
 	struct rejected none = {}, *by = bpf_map_lookup_elem(&rejects, &skb);
 
-	bpf_map_update_elem(&answering, &skb, by ? by : &none, 0);
+	bpf_map_update_elem(&leaving, &skb, by ? by : &none, 0);
 	bpf_map_delete_elem(&rejects, &skb);
 	return 0;
 }
@@ -121,12 +141,12 @@ SEC("kprobe")
 int at_reject_sent(struct pt_regs *ctx)
 {
 	u64 skb = PT_REGS_PARM2(ctx);
-	struct rejected *found = bpf_map_lookup_elem(&answering, &skb), by;
+	struct rejected *found = bpf_map_lookup_elem(&leaving, &skb), by;
 
 	if (!found)
 		return 0;
 	by = *found;
-	bpf_map_delete_elem(&answering, &skb);
+	bpf_map_delete_elem(&leaving, &skb);
 	return report(ctx, skb, &by);
 }
 
@@ -149,6 +169,7 @@ int at_invalid(struct pt_regs *ctx)
 	if (!read_segment(s, SKB(skb), &segment))
 		return 0;
 	invalid.seq = segment.seq;
+	invalid.netns = netns_of_packet(SKB(skb));
 	invalid.ports = (u32)s->reset.source << 16 | s->reset.destination;
 	if ((format & 0xffffff) == ('%' | 's' << 8)) {
 		text = VALUE(invalid_first);

@@ -32,6 +32,9 @@ const PLACES: [(&str, &str, &str); 8] = [
     ("at_reject_link", "nft_reject_netdev_eval", "nft_reject_netdev"),
 ];
 
+/// Where expressions are called without their base chain in any register.
+const CHAIN: (&str, &str) = ("at_chain", "nft_do_chain");
+
 /// Where an expression's rule is at the entry of its function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EvalValues {
@@ -72,9 +75,10 @@ impl NetfilterPlaces {
     /// `types`: those of a module, as far as the kernel tells them.
     pub fn new(modules: LoadedModules, types: impl Fn(&str) -> Option<Btf>) -> Self {
         let format = ModuleArguments::conntrack(types("nf_conntrack").as_ref());
-        let parameters = [("nf_reject_ipv4", "nf_send_reset"), ("nf_reject_ipv6", "nf_send_reset6")]
-            .iter()
-            .find_map(|(module, function)| types(module)?.func_params(function));
+        let parameters =
+            [("nf_reject_ipv4", "nf_send_reset"), ("nf_reject_ipv6", "nf_send_reset6")]
+                .iter()
+                .find_map(|(module, function)| types(module)?.func_params(function));
         // 5.10 tells no types of modules: (net, skb, hook) there
         let skb = parameters.map_or(Some(1), |all| all.iter().position(|(_, k)| is_packet(k)));
         let skb = skb.map_or(ValueAt::None, argument);
@@ -107,13 +111,17 @@ impl NetfilterPlaces {
 
     /// What is to be probed now: without its rules' layout no expression.
     fn probes(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
-        PLACES
+        let chain =
+            self.has_expressions() && self.eval.is_some_and(|eval| eval.chain == ValueAt::None);
+        let chain = chain.then_some(CHAIN);
+        let places = PLACES
             .iter()
             .filter(|(program, _, module)| {
                 self.modules.iter().any(|(loaded, _)| loaded == module)
                     && (self.eval.is_some() || ["at_reject", "at_invalid"].contains(program))
             })
-            .map(|(program, function, _)| (*program, *function))
+            .map(|(program, function, _)| (*program, *function));
+        chain.into_iter().chain(places)
     }
 }
 

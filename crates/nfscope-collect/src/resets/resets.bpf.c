@@ -124,7 +124,8 @@ int at_v6_sent(struct pt_regs *ctx)
 /* The ends of a connection; the reset comes from the socket itself, or to it. */
 static __always_inline void socket_ends(struct reset *r, u64 sk, bool comes)
 {
-	u16 local = LOAD(struct sock, sk, __sk_common.skc_num);
+	/* skc_num is given back when a socket is closed */
+	u16 local = bpf_ntohs(LOAD(struct inet_sock, sk, inet_sport));
 	u16 remote = bpf_ntohs(LOAD(struct sock, sk, __sk_common.skc_dport));
 	u64 at = bpf_core_field_offset(struct sock, __sk_common.skc_v6_daddr);
 	struct sock *v6 = 0;
@@ -257,3 +258,69 @@ PASSES(at_v4_arrival, RESET_ARRIVED) /* tcp_v4_rcv(skb) */
 PASSES(at_v6_arrival, RESET_ARRIVED) /* tcp_v6_rcv(skb) */
 PASSES(at_v4_forward, RESET_FORWARDED) /* ip_forward(skb) */
 PASSES(at_v6_forward, RESET_FORWARDED) /* ip6_forward(skb) */
+
+/* include/linux/socket.h, include/linux/net.h */
+#define AF_PACKET 17
+#define SOCK_RAW 3
+
+/* Where a forged packet was first seen: it may pass several devices. */
+struct forged {
+	u64 sk;
+	u64 time;
+	u32 seq;
+	u32 ifindex;
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, u64);
+	__type(value, struct forged);
+} forgeries SEC(".maps");
+#define ONE_PASSAGE_NS 10000000
+
+/* A program's own socket that sends whole packets; TCP's own has no file. */
+static __always_inline bool forges(u64 sk)
+{
+	u16 family = LOAD(struct sock, sk, __sk_common.skc_family);
+	u8 state = LOAD(struct sock, sk, __sk_common.skc_state);
+	u64 socket;
+
+	if (family == AF_PACKET)
+		return true;
+	if ((family != AF_INET && family != AF_INET6) || state == TCP_TIME_WAIT ||
+	    state == TCP_NEW_SYN_RECV || LOAD(struct sock, sk, sk_type) != SOCK_RAW)
+		return false;
+	socket = (u64)LOAD(struct sock, sk, sk_socket);
+	return socket && LOAD(struct socket, socket, file);
+}
+
+/* net:net_dev_queue, softirqs being off; another program cannot interrupt it */
+SEC("tp_btf/net_dev_queue")
+int at_queue(u64 *ctx)
+{
+	struct scratch *s = space(SPACE_ENTRY);
+	u64 address = ctx[0];
+	struct sk_buff *skb = SKB(address);
+	u64 sk = (u64)READ(skb, sk);
+	struct forged now = {}, *before;
+	struct reset *r;
+
+	if (!s || !sk || !forges(sk))
+		return 0;
+	r = begin(s, RESET_FORGED);
+	if (!read_segment(s, skb, &r->reset) || !(r->reset.flags & TCPHDR_RST))
+		return 0;
+	r->skb = address;
+	packet_place(r, skb);
+	r->inode = inode_of((void *)sk);
+	now.sk = sk;
+	now.time = bpf_ktime_get_ns();
+	now.seq = r->reset.seq;
+	now.ifindex = r->ifindex;
+	before = bpf_map_lookup_elem(&forgeries, &address);
+	if (before && before->sk == sk && before->seq == now.seq &&
+	    before->ifindex != now.ifindex && now.time - before->time < ONE_PASSAGE_NS)
+		return 0;
+	bpf_map_update_elem(&forgeries, &address, &now, 0);
+	return finish(ctx, s, false);
+}

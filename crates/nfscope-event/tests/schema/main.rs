@@ -1,5 +1,6 @@
 //! Holds `docs/events.schema.json` to what is written.
 
+mod resets;
 mod samples;
 mod steps;
 

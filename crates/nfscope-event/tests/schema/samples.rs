@@ -7,6 +7,7 @@ use nfscope_event::{
     XtRule, XtVerdict,
 };
 
+use super::resets::resets;
 use super::steps::{steps, trace_of};
 
 pub fn text(text: &str) -> Option<String> {
@@ -200,6 +201,7 @@ pub fn events() -> Vec<Event> {
     events.extend(steps().into_iter().map(|step| trace_of(step, Some(1))));
     use LossPlace::*;
     events.extend(stacks());
+    events.extend(resets());
     for place in [Ring, Nested, Attribution, Packets, Entries, Netlink, Counts, Stacks] {
         events.push(Event::Lost(Lost { time_ns: 1, place, count: u64::MAX }));
     }

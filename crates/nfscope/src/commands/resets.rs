@@ -98,7 +98,9 @@ fn notices(collector: &ResetCollector) -> Vec<String> {
     let mut out: Vec<String> = collector
         .absent()
         .iter()
-        .map(|function| format!("this kernel does not let {function} be probed: what passes there is not seen"))
+        .map(|function| {
+            format!("this kernel does not let {function} be probed: what passes there is not seen")
+        })
         .collect();
     if !collector.context_known() {
         out.push("this kernel does not tell whether it works for a process: none is named".into());

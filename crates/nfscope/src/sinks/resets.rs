@@ -10,7 +10,9 @@ use std::collections::HashSet;
 use std::io::{self, Write};
 use std::net::IpAddr;
 
-use nfscope_event::{Event, Process, RejectRule, Reset, ResetDirection, ResetSegment, StackContext};
+use nfscope_event::{
+    Event, Process, RejectRule, Reset, ResetDirection, ResetSegment, StackContext,
+};
 
 use super::color::{Tone, paint};
 use super::{Sink, TextOptions, escape, loss_text, packet_text};
@@ -139,10 +141,8 @@ fn headers(reset: &Reset) -> String {
         _ => "?".to_owned(),
     };
     let ip = if reset.source.is_some_and(|a| a.is_ipv6()) { "IP6" } else { "IP" };
-    let (from, to) = (
-        end(reset.source, reset.source_port),
-        end(reset.destination, reset.destination_port),
-    );
+    let (from, to) =
+        (end(reset.source, reset.source_port), end(reset.destination, reset.destination_port));
     let segment = reset.segment.as_ref().map(segment).unwrap_or_default();
     format!("{ip} {from} > {to}: tcp {segment}").trim_end().to_owned()
 }

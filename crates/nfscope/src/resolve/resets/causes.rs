@@ -33,8 +33,18 @@ const LAST_ACK: u8 = 9;
 const LISTEN: u8 = 10;
 const CLOSING: u8 = 11;
 const NAMES: [&str; 12] = [
-    "established", "syn-sent", "syn-recv", "fin-wait-1", "fin-wait-2", "time-wait", "close",
-    "close-wait", "last-ack", "listen", "closing", "syn-recv",
+    "established",
+    "syn-sent",
+    "syn-recv",
+    "fin-wait-1",
+    "fin-wait-2",
+    "time-wait",
+    "close",
+    "close-wait",
+    "last-ack",
+    "listen",
+    "closing",
+    "syn-recv",
 ];
 /// `include/net/tcp.h`
 const SYN: u8 = 2;
@@ -160,7 +170,7 @@ pub fn explain(cause: ResetCause, facts: &Facts<'_>) -> &'static str {
 }
 
 /// What to look at or do next. `invalid`: conntrack called the answered segment so.
-pub fn hint(cause: ResetCause, invalid: bool) -> Option<&'static str> {
+pub fn hint(cause: ResetCause, kind: Kind, invalid: bool) -> Option<&'static str> {
     if invalid {
         return Some(
             "conntrack called the answered segment INVALID, so NAT may have left it alone and TCP \
@@ -170,7 +180,7 @@ pub fn hint(cause: ResetCause, invalid: bool) -> Option<&'static str> {
     }
     Some(match cause {
         ResetCause::NoListener => "list what listens: ss -tlnp",
-        ResetCause::ListenQueue => {
+        ResetCause::ListenQueue if kind == Kind::Reply => {
             "ss -tln shows the queue (Recv-Q of Send-Q); sysctl net.core.somaxconn, and the \
              program's listen(); net.ipv4.tcp_abort_on_overflow=0 drops instead"
         }

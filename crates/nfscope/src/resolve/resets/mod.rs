@@ -77,9 +77,7 @@ impl ResetResolver {
         };
         let cause = facts.cause();
         let process = match &seen.context {
-            Context::Process(pid, command) => {
-                super::drop::process(Some(&(*pid, command.clone())))
-            }
+            Context::Process(pid, command) => super::drop::process(Some(&(*pid, command.clone()))),
             _ => None,
         };
         Reset {
@@ -101,7 +99,7 @@ impl ResetResolver {
             answers: record.answered.map(segment),
             cause,
             explanation: explain(cause, &facts).to_owned(),
-            hint: hint(cause, record.invalid.is_some()).map(str::to_owned),
+            hint: hint(cause, record.kind, record.invalid.is_some()).map(str::to_owned),
             reason,
             state: seen.state.map(causes::state),
             accepted: matches!(record.kind, Kind::Arrived).then_some(accepted.is_some()),
@@ -159,8 +157,7 @@ impl ResetResolver {
                 rule.chain = Some(found.chain.clone());
                 rule.rule.clone_from(&found.text);
                 rule.iptables.clone_from(&found.iptables);
-                rule.text_unknown =
-                    rule.rule.is_none().then(|| rules.why_no_text().to_owned());
+                rule.text_unknown = rule.rule.is_none().then(|| rules.why_no_text().to_owned());
             }
             Err(None) => return Answer::Pending,
             Err(Some(why)) => rule.text_unknown = Some(why.to_owned()),
