@@ -178,6 +178,9 @@ send client tcp 10.0.0.254:9 --wait 800
 send client tcp '[fd00::fe]:9' --wait 800
 send client tcp 10.0.0.254:10000 --wait 800
 send client tcp '[fd00::fe]:10000' --wait 800
+# INVALID, too, but conntrack has no words for it
+within router sysctl -qw net.netfilter.nf_conntrack_tcp_loose=0
+send client segment 10.0.0.254:9 --port 4300
 # acknowledges what the client has not sent
 send server segment 10.0.0.1:4107 --flags S. --port 107
 send client segment 10.0.1.2:80 --flags R --port 4999
@@ -235,7 +238,9 @@ for address in 10.0.0.254 fd00::fe; do
 done
 expect_events reset 1 direction=sent netns.name=router source_port=8080 cause=no_connection \
     conntrack_invalid~ACK hint~nf_conntrack_tcp_be_liberal
-expect_events reset 1 conntrack_invalid
+expect_events reset 1 direction=sent source_port=9 destination_port=4300 cause=no_connection \
+    conntrack_invalid= answers.flags=.
+expect_events reset 2 conntrack_invalid
 expect_events reset 1 direction=sent netns.name=client source_port=4999 cause=forged \
     process.command=nfscope-guest
 expect_events reset 1 direction=received netns.name=server source_port=4999 accepted=false

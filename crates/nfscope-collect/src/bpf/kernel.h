@@ -64,8 +64,24 @@ struct netns_nftables {
 	__u8 gencursor; /* which of the ruleset's two generations is in force */
 };
 
+struct nf_hook_entry {
+	void *hook;
+	void *priv;
+};
+
+struct nf_hook_entries {
+	u16 num_hook_entries;
+	struct nf_hook_entry hooks[];
+};
+
+struct netns_nf {
+	struct nf_hook_entries *hooks_ipv4[5];
+	struct nf_hook_entries *hooks_ipv6[5];
+};
+
 struct net {
 	struct ns_common ns;
+	struct netns_nf nf;
 	struct netns_nftables nft;
 };
 

@@ -191,13 +191,16 @@ impl ResetCollector {
         places: &NetfilterPlaces,
         btf: &Btf,
     ) -> Result<(), CollectError> {
+        // what is not loaded any more was probed in vain
         self.netfilter = None;
+        let hooks: Vec<u8> = places.hooks().into_iter().flat_map(u64::to_ne_bytes).collect();
+        object::set_value(&self.object, "tracking", &hooks)?;
         if places.is_empty() {
             return Ok(());
         }
         let mut config = self.config.clone();
         places.configure(&mut config);
-        let shared = ["ring", "invalids", "scratches"];
+        let shared = ["ring", "invalids", "scratches", "tracking"];
         let maps = shared.map(|name| Ok((name, object::map(&self.object, name)?)));
         let maps: Vec<_> = maps.into_iter().collect::<Result<_, CollectError>>()?;
         let fds: Vec<_> = maps.iter().map(|(name, map)| (*name, map.as_fd())).collect();

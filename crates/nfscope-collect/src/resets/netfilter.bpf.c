@@ -123,14 +123,22 @@ int at_reject_link(struct pt_regs *ctx)
 	return 0;
 }
 
-/* nf_send_reset(net, sk, skb, hook), nf_send_reset6; without sk until 5.11:
- * "netfilter: use actual socket sk for REJECT action" */
+/*
+ * nf_send_reset(net, sk, skb, hook), nf_send_reset6; (net, skb, hook) before
+ * "netfilter: use actual socket sk for REJECT action" (5.11, and back into later
+ * 5.10). Where there are no types a number in the third place is the hook.
+ */
 SEC("kprobe")
 int at_reject(struct pt_regs *ctx)
 {
-	u64 skb = VALUE(reject_skb);
-	struct rejected none = {}, *by = bpf_map_lookup_elem(&rejects, &skb);
+	u64 third = PT_REGS_PARM3(ctx), skb;
+	struct rejected none = {}, *by;
 
+	if (cfg.reject_skb.kind)
+		skb = VALUE(reject_skb);
+	else
+		skb = third >> 32 ? third : PT_REGS_PARM2(ctx);
+	by = bpf_map_lookup_elem(&rejects, &skb);
 	bpf_map_update_elem(&leaving, &skb, by ? by : &none, 0);
 	bpf_map_delete_elem(&rejects, &skb);
 	return 0;

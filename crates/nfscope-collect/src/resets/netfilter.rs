@@ -6,6 +6,7 @@ use std::path::Path;
 
 use libbpf_rs::{Link, Object};
 use nfscope_kernel::btf::Btf;
+use nfscope_kernel::symbols::{Wanted, find_symbols};
 
 use super::Losses;
 use super::collector::{losses, set_ring};
@@ -20,9 +21,10 @@ use crate::{CollectError, object, raw};
 const OBJECT: Compiled = object::compiled!("netfilter");
 /// What is behind all conditions, in every kernel.
 const SENT: (&str, &str) = ("at_reject_sent", "nf_ct_attach");
+const CONNTRACK: &str = "nf_conntrack";
 /// Program, function, and its module.
 const PLACES: [(&str, &str, &str); 8] = [
-    ("at_invalid", "nf_ct_l4proto_log_invalid", "nf_conntrack"),
+    ("at_invalid", "nf_ct_l4proto_log_invalid", CONNTRACK),
     ("at_reject", "nf_send_reset", "nf_reject_ipv4"),
     ("at_reject", "nf_send_reset6", "nf_reject_ipv6"),
     ("at_reject_eval", "nft_reject_ipv4_eval", "nft_reject_ipv4"),
@@ -74,13 +76,13 @@ impl NetfilterPlaces {
 
     /// `types`: those of a module, as far as the kernel tells them.
     pub fn new(modules: LoadedModules, types: impl Fn(&str) -> Option<Btf>) -> Self {
-        let format = ModuleArguments::conntrack(types("nf_conntrack").as_ref());
+        let format = ModuleArguments::conntrack(types(CONNTRACK).as_ref());
         let parameters =
             [("nf_reject_ipv4", "nf_send_reset"), ("nf_reject_ipv6", "nf_send_reset6")]
                 .iter()
                 .find_map(|(module, function)| types(module)?.func_params(function));
-        // 5.10 tells no types of modules: (net, skb, hook) there
-        let skb = parameters.map_or(Some(1), |all| all.iter().position(|(_, k)| is_packet(k)));
+        // 5.10 tells no types of modules
+        let skb = parameters.and_then(|all| all.iter().position(|(_, k)| is_packet(k)));
         let skb = skb.map_or(ValueAt::None, argument);
         Self { modules, format, skb, ..Self::default() }
     }
@@ -89,6 +91,19 @@ impl NetfilterPlaces {
     pub fn with_rules(mut self, nft: NftOffsets, eval: EvalValues) -> Self {
         (self.nft, self.eval) = (nft, Some(eval));
         self
+    }
+
+    /// Addresses of conntrack's hook functions (`net/netfilter/nf_conntrack_proto.c`);
+    /// 0: not there.
+    pub(super) fn hooks(&self) -> [u64; 2] {
+        let Some((_, at)) = self.modules.iter().find(|(module, _)| *module == CONNTRACK) else {
+            return [0; 2];
+        };
+        // built in it has no sections, and symbols of the kernel's own
+        let module = (!at.is_empty()).then_some(CONNTRACK);
+        let wanted = ["ipv4_conntrack_in", "ipv6_conntrack_in"].map(|name| Wanted { name, module });
+        let mut found = find_symbols(&wanted).unwrap_or_default().into_iter();
+        [(); 2].map(|()| found.next().flatten().map_or(0, |symbol| symbol.address))
     }
 
     /// Whether expressions of nftables that reject are loaded.

@@ -96,9 +96,8 @@ pub struct ResetRecord {
     pub reset: Option<Segment>,
     /// What it answers.
     pub answered: Option<Segment>,
-    /// Whether conntrack has a connection for the answered packet.
-    pub tracked: bool,
-    /// conntrack called the answered segment INVALID, for this reason.
+    /// conntrack called the answered segment INVALID, for this reason; empty: it
+    /// told none.
     pub invalid: Option<String>,
     /// The rule that rejects.
     pub nft: Option<NftPart>,
@@ -129,7 +128,7 @@ impl ResetRecord {
         let (reset, answered) = (segment(&mut r)?, segment(&mut r)?);
         let (source, destination) = (r.array::<16>()?, r.array::<16>()?);
         let (device, command) = (r.name(16)?, r.name(16)?);
-        let (tracked, invalid) = (r.u32()? != 0, r.u32()? != 0);
+        let (invalid, _) = (r.u32()? != 0, r.u32()?);
         let text = r.name(INVALID_TEXT)?;
         let has_rule = r.u32()? != 0;
         let stack_bytes = usize::try_from(r.u32()?.cast_signed()).unwrap_or(0);
@@ -165,7 +164,6 @@ impl ResetRecord {
             destination: end(destination, destination_port),
             reset,
             answered,
-            tracked,
             invalid: invalid.then_some(text),
             nft,
             stack,

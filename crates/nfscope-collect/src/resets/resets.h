@@ -79,8 +79,8 @@ struct reset {
 	u8 destination_address[16];
 	char device[16];
 	char comm[16];
-	u32 tracked; /* skb->_nfct is set */
 	u32 invalid; /* conntrack called the answered segment INVALID */
+	u32 unused;
 	char invalid_text[INVALID_TEXT]; /* why */
 	u32 has_rule; /* nft is filled */
 	s32 stack_size; /* bytes used in stack; negative: the walk's error */

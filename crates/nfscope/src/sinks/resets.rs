@@ -64,6 +64,7 @@ impl<W: Write> ResetText<W> {
             writeln!(self.writer, "    answers {} len {}", segment(answers), answers.length)?;
         }
         if let Some(why) = &reset.conntrack_invalid {
+            let why = if why.is_empty() { "it does not say why" } else { why };
             writeln!(self.writer, "    conntrack: INVALID: {}", escape(why))?;
         }
         self.hint(reset)?;

@@ -68,6 +68,9 @@ impl ResetResolver {
             self.reasons.get(&number).cloned().unwrap_or_else(|| format!("{number:#x}"))
         });
         let reason = reason.filter(|name| name != NO_REASON);
+        // conntrack has words for segments, too, that it lets pass as its own
+        let invalid =
+            record.invalid.clone().filter(|words| record.socket == 0 || !words.contains("ignored"));
         let facts = Facts {
             kind: seen.kind,
             state: seen.state,
@@ -99,7 +102,7 @@ impl ResetResolver {
             answers: record.answered.map(segment),
             cause,
             explanation: explain(cause, &facts).to_owned(),
-            hint: hint(cause, record.kind, record.invalid.is_some()).map(str::to_owned),
+            hint: hint(cause, record.kind, invalid.is_some()).map(str::to_owned),
             reason,
             state: seen.state.map(causes::state),
             accepted: matches!(record.kind, Kind::Arrived).then_some(accepted.is_some()),
@@ -110,7 +113,7 @@ impl ResetResolver {
             },
             process,
             owners: Vec::new(),
-            conntrack_invalid: record.invalid.clone(),
+            conntrack_invalid: invalid,
             rule: record.nft.as_ref().and_then(rule),
             rule_unknown: None,
             stack: if self.stack { self.stack(&seen.stack) } else { Vec::new() },

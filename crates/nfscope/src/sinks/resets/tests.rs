@@ -63,12 +63,16 @@ fn a_socket_a_rule_and_what_conntrack_said() {
     active.answers = None;
     active.device = None;
     active.cause = ResetCause::Linger;
+    active.explanation = "closed with SO_LINGER of 0 seconds".into();
+    (active.reason, active.hint) = (None, None);
     active.state = Some("established".into());
     active.process = Some(process(5, "cu\x1brl"));
     active.context = StackContext::Process;
     active.stack = vec!["tcp_send_active_reset+0x1".into(), "tcp_disconnect+0x2".into()];
     let mut rule = reset();
     rule.cause = ResetCause::RejectRule;
+    rule.explanation = "rejected".into();
+    (rule.reason, rule.hint) = (None, None);
     rule.rule = Some(RejectRule {
         family: Family::Inet,
         table: "filter".into(),
@@ -80,5 +84,20 @@ fn a_socket_a_rule_and_what_conntrack_said() {
         text_unknown: None,
     });
     rule.conntrack_invalid = Some("SEQ is under the lower bound".into());
-    insta::assert_snapshot!(text(true, &[active, rule]), @"");
+    insta::assert_snapshot!(text(true, &[active, rule]), @r"
+    22:13:20.104211  netns web  sent       IP 10.0.0.2.81 > 10.0.0.1.4000: tcp [R.] seq 0 ack 8
+        linger: closed with SO_LINGER of 0 seconds
+        socket established by cu\x1brl (pid 5)
+        context   cu\x1brl (pid 5)
+        seen      cpu 0
+        stack     tcp_send_active_reset+0x1
+                  tcp_disconnect+0x2
+    22:13:20.104211  netns web  eth0  sent       IP 10.0.0.2.81 > 10.0.0.1.4000: tcp [R.] seq 0 ack 8
+        reject rule: rejected
+        inet filter input handle 4: tcp dport 81 reject with tcp reset
+        answers [S] seq 7 len 0
+        conntrack: INVALID: SEQ is under the lower bound
+        context   softirq or interrupt
+        seen      cpu 0
+    ");
 }
