@@ -1,5 +1,6 @@
 # Resets by rules that are not in the way of IP: a bridge's, one of iptables-legacy;
 # the modules come when nfscope runs already.
+# timeout: 120
 bridge_topology
 nfscope_run resets --json
 rules switch <<'RULES'

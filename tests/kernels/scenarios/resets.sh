@@ -1,6 +1,6 @@
 # TCP resets by cause, on their way through a router that translates addresses:
 # who sent them, in which state, why, and as many as the kernel counts.
-# timeout: 150
+# timeout: 240
 router_topology
 within router sysctl -qw net.ipv6.conf.left.disable_ipv6=0
 within client sysctl -qw net.ipv6.conf.eth0.disable_ipv6=0
