@@ -18,6 +18,8 @@ fn main() {
         ("hook", "hook"),
         ("legacy", "changes"),
         ("legacy", "legacy"),
+        ("resets", "netfilter"),
+        ("resets", "resets"),
         ("stacks", "stacks"),
         ("trace", "tables"),
         ("trace", "trace"),
@@ -28,7 +30,7 @@ fn main() {
             compile(Path::new(&source), &object, (arch, typed), &include);
         }
     }
-    for dir in ["bpf", "changes", "drop", "hook", "legacy", "stacks", "trace"] {
+    for dir in ["bpf", "changes", "drop", "hook", "legacy", "resets", "stacks", "trace"] {
         println!("cargo:rerun-if-changed=src/{dir}");
     }
     println!("cargo:rerun-if-changed=../nfscope-filter/include");

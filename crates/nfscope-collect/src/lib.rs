@@ -18,6 +18,7 @@ mod object;
 pub mod preempt;
 mod raw;
 mod reader;
+pub mod resets;
 pub mod stacks;
 pub mod trace;
 mod tracepoints;

@@ -12,6 +12,7 @@ mod drop;
 mod evaluation;
 mod notice;
 mod packet;
+mod reset;
 mod stack;
 mod trace;
 mod verdict;
@@ -32,6 +33,7 @@ pub use packet::{
     Arp, Device, Icmp, Ip, Link, Netns, Packet, Ports, Process, Tcp, Transport, Vlan,
 };
 
+pub use reset::{RejectRule, Reset, ResetCause, ResetDirection, ResetSegment};
 pub use stack::{CallStack, Frame, StackContext, StackCount, StackState};
 pub use xtables::{XtPlace, XtPolicy, XtRule, XtVerdict};
 
@@ -56,6 +58,8 @@ pub enum Event {
     Stack(Box<StackCount>),
     /// A firewall was changed, or read.
     Change(Box<Change>),
+    /// A TCP reset.
+    Reset(Box<Reset>),
     /// Events that did not reach the reader, counted where they were lost.
     Lost(Lost),
     /// Something the reader should know about the stream itself.

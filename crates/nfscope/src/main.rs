@@ -11,6 +11,7 @@ fn main() -> ExitCode {
     let result = match arguments.command {
         Command::Drops(arguments) => commands::drops::run(&arguments),
         Command::Trace(arguments) => commands::trace::run(&arguments),
+        Command::Resets(arguments) => commands::resets::run(&arguments),
         Command::Stacks(arguments) => commands::stacks::run(&arguments),
         Command::Functions(arguments) => commands::functions::run(&arguments),
         Command::Changes(arguments) => commands::changes::run(&arguments),

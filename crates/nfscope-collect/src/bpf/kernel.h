@@ -67,8 +67,24 @@ struct netns_nftables {
 	__u8 gencursor; /* which of the ruleset's two generations is in force */
 };
 
+struct nf_hook_entry {
+	void *hook;
+	void *priv;
+};
+
+struct nf_hook_entries {
+	u16 num_hook_entries;
+	struct nf_hook_entry hooks[];
+};
+
+struct netns_nf {
+	struct nf_hook_entries *hooks_ipv4[5];
+	struct nf_hook_entries *hooks_ipv6[5];
+};
+
 struct net {
 	struct ns_common ns;
+	struct netns_nf nf;
 	struct netns_nftables nft;
 };
 
@@ -93,6 +109,7 @@ struct sock_common {
 	__be16 skc_dport;
 	u16 skc_num;
 	unsigned short skc_family;
+	volatile unsigned char skc_state; /* TCP_*, include/net/tcp_states.h */
 	possible_net_t skc_net;
 	struct in6_addr skc_v6_daddr;
 	struct in6_addr skc_v6_rcv_saddr;
@@ -102,8 +119,11 @@ struct inode {
 	unsigned long i_ino;
 };
 
+struct file;
+
 struct socket {
 	int state;
+	struct file *file;
 };
 
 struct socket_alloc {
@@ -114,8 +134,38 @@ struct socket_alloc {
 struct sock {
 	struct sock_common __sk_common;
 	struct socket *sk_socket;
+	struct dst_entry *sk_dst_cache;
 	u16 sk_type;
 	u16 sk_protocol;
+};
+
+struct inet_sock {
+	__be16 inet_sport;
+};
+
+struct tcp_sock {
+	u32 snd_una;
+	u32 snd_nxt;
+	u32 snd_wnd;
+	u32 rcv_nxt;
+};
+
+struct kvec {
+	void *iov_base;
+};
+
+struct ip_reply_arg {
+	struct kvec iov[1];
+};
+
+struct inet_timewait_sock {
+	volatile unsigned char tw_substate; /* TCP_FIN_WAIT2 or TCP_TIME_WAIT */
+};
+
+struct trace_event_raw_inet_sock_set_state {
+	const void *skaddr;
+	int oldstate;
+	int newstate;
 };
 
 struct nf_hook_state {
@@ -159,6 +209,7 @@ struct sk_buff {
 	__be16 vlan_proto;
 	__u16 vlan_tci;
 	__u32 mark;
+	int skb_iif; /* where it arrived; 0: it was made here */
 	__u32 hash;
 	unsigned int tail;
 	unsigned char *head;

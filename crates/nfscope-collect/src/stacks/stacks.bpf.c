@@ -7,6 +7,7 @@
 #include "stacks.h"
 
 #include "../bpf/bare.h"
+#include "../bpf/context.h"
 #include "../bpf/packet.h"
 #include "../bpf/netns.h"
 #include "../bpf/registers.h"
@@ -120,24 +121,6 @@ static __always_inline bool wanted(struct sk_buff *skb)
 	return packet_filter(s->frame, caplen, frame_length(skb, link)) != 0;
 }
 
-/*
- * A kprobe that is a breakpoint runs as if in an NMI (x86: irqentry_nmi_enter()
- * adds NMI and hardirq to the count); what was interrupted is what is asked for.
- */
-#define AS_IN_NMI 0x110000
-
-static __always_inline u32 context_now(bool probe)
-{
-	int count;
-
-	if (!cfg.context_known)
-		return CONTEXT_UNKNOWN;
-	count = preempt_count_now();
-	if (probe && count > 0 && (count & 0xf00000))
-		count -= AS_IN_NMI;
-	return IN_PROCESS(count) ? CONTEXT_PROCESS : CONTEXT_INTERRUPT;
-}
-
 static __always_inline int count(void *ctx, u64 address, u32 reason, bool probe)
 {
 	struct key key = {};
@@ -163,7 +146,7 @@ static __always_inline int count(void *ctx, u64 address, u32 reason, bool probe)
 		key.cpu = bpf_get_smp_processor_id();
 	key.user_stack = STACK_NONE;
 	if (cfg.by_process || cfg.user_on)
-		key.context = context_now(probe);
+		key.context = context_now(cfg.context_known, probe);
 	if (key.context == CONTEXT_PROCESS) {
 		key.pid = bpf_get_current_pid_tgid() >> 32;
 		if (cfg.by_process)

@@ -32,13 +32,6 @@ struct totals {
 	u64 unkept; /* counted, but a stack had no room */
 };
 
-enum context {
-	CONTEXT_UNASKED = 0,
-	CONTEXT_PROCESS = 1,
-	CONTEXT_INTERRUPT = 2, /* the current process has nothing to do with it */
-	CONTEXT_UNKNOWN = 3,
-};
-
 /* A stack's number: which of the maps, and the map's own number. */
 #define STACK_MAP_SHIFT 28
 #define STACK_NONE (-1)
@@ -50,7 +43,7 @@ struct key {
 	u32 reason;
 	u32 cpu;
 	u32 netns;
-	u32 context; /* enum context */
+	u32 context; /* enum context of bpf/context.h */
 	u32 pid;
 	char command[16];
 };

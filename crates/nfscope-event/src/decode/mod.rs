@@ -11,6 +11,8 @@ mod link;
 mod network;
 mod transport;
 
+pub(crate) use transport::flags as tcp_flags;
+
 use crate::{Arp, Ip, Link, Packet, Transport, Vlan};
 
 /// A VLAN tag that is not in the bytes but in the skb (`skb->vlan_proto`,

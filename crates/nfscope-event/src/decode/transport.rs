@@ -44,7 +44,7 @@ fn tcp(bytes: &[u8]) -> Option<Tcp> {
 }
 
 /// The flags as tcpdump writes them (print-tcp.c, `tcp_flag_values`).
-fn flags(high: u8, low: u8) -> String {
+pub(crate) fn flags(high: u8, low: u8) -> String {
     const LETTERS: [char; 8] = ['F', 'S', 'R', 'P', '.', 'U', 'E', 'W'];
     let mut text: String =
         (0..8).filter(|bit| low & (1 << bit) != 0).map(|bit| LETTERS[bit]).collect();

@@ -1,6 +1,7 @@
 //! Holds `docs/events.schema.json` to what is written.
 
 mod changes;
+mod resets;
 mod samples;
 mod steps;
 
@@ -112,7 +113,11 @@ fn events_read_back() {
                 }
                 _ => {}
             },
-            Event::Stack(_) | Event::Change(_) | Event::Lost(_) | Event::Notice(_) => {}
+            Event::Stack(_)
+            | Event::Change(_)
+            | Event::Reset(_)
+            | Event::Lost(_)
+            | Event::Notice(_) => {}
         }
         assert_eq!(serde_json::from_str::<Event>(&text).unwrap(), event, "{text}");
     }

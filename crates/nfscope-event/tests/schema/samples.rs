@@ -7,6 +7,7 @@ use nfscope_event::{
     XtRule, XtVerdict,
 };
 
+use super::resets::resets;
 use super::steps::{steps, trace_of};
 
 pub fn text(text: &str) -> Option<String> {
@@ -201,6 +202,7 @@ pub fn events() -> Vec<Event> {
     use LossPlace::*;
     events.extend(stacks());
     events.extend(super::changes::changes());
+    events.extend(resets());
     let places =
         [Ring, Nested, Attribution, Packets, Entries, Netlink, Counts, Stacks, Transactions];
     for place in places {

@@ -5,6 +5,7 @@ mod demo;
 mod doctor;
 mod drops;
 mod functions;
+mod resets;
 mod stacks;
 mod symbolize;
 mod trace;
@@ -15,6 +16,7 @@ pub use demo::DemoArguments;
 pub use doctor::DoctorArguments;
 pub use drops::{BackendChoice, CauseChoice, ColorWhen, DropsArguments, HookChoice};
 pub use functions::FunctionsArguments;
+pub use resets::ResetsArguments;
 pub use stacks::{ByChoice, StacksArguments, TreeRoot};
 pub use symbolize::SymbolizeArguments;
 pub use trace::{TraceArguments, TraceBackendChoice, TraceFormat};
@@ -38,6 +40,8 @@ pub enum Command {
     Drops(DropsArguments),
     /// Show each packet's way: hooks, chains, rules, verdicts, and what became of it.
     Trace(TraceArguments),
+    /// Show every TCP reset that is sent or received, and why.
+    Resets(ResetsArguments),
     /// Count the kernel's stacks at functions and tracepoints.
     Stacks(StacksArguments),
     /// List functions and tracepoints: types, packets, how they can be probed; what is attached now.

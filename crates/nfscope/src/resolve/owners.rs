@@ -37,16 +37,26 @@ impl Owners {
         let at = step.monotonic_ns();
         let Step::Delivered(delivered) = &mut step.trace.step else { return Answer::Ready };
         let Some(inode) = delivered.socket.inode else { return Answer::Ready };
+        match self.of(inode, at, last) {
+            Some(owners) => delivered.socket.owners = owners,
+            None => return Answer::Pending,
+        }
+        Answer::Ready
+    }
+
+    /// The owners of a socket, by its file's inode, that was seen at that time
+    /// (monotonic ns); none while they may still be found. With `last` the answer
+    /// is what is known now.
+    pub fn of(&mut self, inode: u64, at: u64, last: bool) -> Option<Vec<Process>> {
         if let Some((_, owners)) = self.known.get(&inode).filter(|(at, _)| at.elapsed() < FRESH) {
-            delivered.socket.owners.clone_from(owners);
-            return Answer::Ready;
+            return Some(owners.clone());
         }
         if self.looked.is_none_or(|(_, began, _)| began < at) {
             let soon = |(then, _, took): (Instant, u64, Duration)| {
                 then.elapsed() < PAUSE.max(took * SHARE)
             };
             if self.looked.is_some_and(soon) && !last {
-                return Answer::Pending;
+                return None;
             }
             self.look();
         }
@@ -55,8 +65,7 @@ impl Owners {
             self.known.clear();
         }
         self.known.insert(inode, (Instant::now(), owners.clone()));
-        delivered.socket.owners = owners;
-        Answer::Ready
+        Some(owners)
     }
 
     fn look(&mut self) {

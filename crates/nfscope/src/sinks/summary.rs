@@ -132,7 +132,11 @@ impl<W: Write> Sink for Summary<W> {
                 // of commands without this closing table
                 LossPlace::Counts | LossPlace::Stacks | LossPlace::Transactions => {}
             },
-            Event::Notice(_) | Event::Trace(_) | Event::Stack(_) | Event::Change(_) => {}
+            Event::Notice(_)
+            | Event::Trace(_)
+            | Event::Stack(_)
+            | Event::Change(_)
+            | Event::Reset(_) => {}
         }
         Ok(())
     }

@@ -199,7 +199,7 @@ impl<W: Write> Sink for Text<W> {
             Event::Lost(lost) => self.aside(&loss(lost)),
             Event::Notice(notice) => self.aside(&escape(&notice.text)),
             // the others have sinks of their own
-            Event::Trace(_) | Event::Stack(_) | Event::Change(_) => Ok(()),
+            Event::Trace(_) | Event::Stack(_) | Event::Change(_) | Event::Reset(_) => Ok(()),
         }
     }
 

@@ -77,7 +77,7 @@ fn check(name: &str, expected: &Ways, said: &Said) -> Result<Vec<String>> {
             Event::Trace(trace) => steps.push(trace),
             Event::Lost(lost) => problems.push(format!("{name} run: {lost:?}")),
             Event::Notice(notice) => println!("nfscope says: {}", notice.text),
-            Event::Drop(_) | Event::Stack(_) | Event::Change(_) => {}
+            Event::Drop(_) | Event::Stack(_) | Event::Change(_) | Event::Reset(_) => {}
         }
     }
     let seen = seen(&steps, &said.nodes);

@@ -1,0 +1,178 @@
+//! Probes in netfilter: at what rejects packets with a reset, and at what calls
+//! them INVALID. They are parts of modules, which come and go.
+
+use std::os::fd::BorrowedFd;
+use std::path::Path;
+
+use libbpf_rs::{Link, Object};
+use nfscope_kernel::btf::Btf;
+use nfscope_kernel::symbols::{Wanted, find_symbols};
+
+use super::Losses;
+use super::collector::{losses, set_ring};
+use super::config::{Config, ModuleArguments};
+use super::functions::{argument, is_packet};
+use crate::drop::NftOffsets;
+use crate::memory::MapMemory;
+use crate::nft::ValueAt;
+use crate::object::Compiled;
+use crate::{CollectError, object, raw};
+
+/// The compiled programs.
+const OBJECT: Compiled = object::compiled!("netfilter");
+/// What is behind all conditions, in every kernel.
+const SENT: (&str, &str) = ("at_reject_sent", "nf_ct_attach");
+const CONNTRACK: &str = "nf_conntrack";
+/// Program, function, and its module.
+const PLACES: [(&str, &str, &str); 8] = [
+    ("at_invalid", "nf_ct_l4proto_log_invalid", CONNTRACK),
+    ("at_reject", "nf_send_reset", "nf_reject_ipv4"),
+    ("at_reject", "nf_send_reset6", "nf_reject_ipv6"),
+    ("at_reject_eval", "nft_reject_ipv4_eval", "nft_reject_ipv4"),
+    ("at_reject_eval", "nft_reject_ipv6_eval", "nft_reject_ipv6"),
+    ("at_reject_eval", "nft_reject_inet_eval", "nft_reject_inet"),
+    ("at_reject_link", "nft_reject_bridge_eval", "nft_reject_bridge"),
+    ("at_reject_link", "nft_reject_netdev_eval", "nft_reject_netdev"),
+];
+
+/// Where expressions are called without their base chain in any register.
+const CHAIN: (&str, &str) = ("at_chain", "nft_do_chain");
+
+/// Where an expression's rule is at the entry of its function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EvalValues {
+    /// The rule.
+    pub rule: ValueAt,
+    /// Its base chain.
+    pub chain: ValueAt,
+}
+
+/// Modules with any of it that are loaded, and where: one that was loaded anew is
+/// another.
+pub type LoadedModules = Vec<(&'static str, String)>;
+
+/// What of it can be probed.
+#[derive(Debug, Clone, Default)]
+pub struct NetfilterPlaces {
+    modules: LoadedModules,
+    format: [ValueAt; 2],
+    skb: ValueAt,
+    eval: Option<EvalValues>,
+    nft: NftOffsets,
+}
+
+impl NetfilterPlaces {
+    /// What is loaded now.
+    pub fn loaded() -> LoadedModules {
+        let mut all = LoadedModules::new();
+        for (_, _, module) in PLACES {
+            let folder = Path::new("/sys/module").join(module);
+            if folder.exists() && all.iter().all(|(known, _)| *known != module) {
+                let at = std::fs::read_to_string(folder.join("sections/.text"));
+                all.push((module, at.unwrap_or_default()));
+            }
+        }
+        all
+    }
+
+    /// `types`: those of a module, as far as the kernel tells them.
+    pub fn new(modules: LoadedModules, types: impl Fn(&str) -> Option<Btf>) -> Self {
+        let format = ModuleArguments::conntrack(types(CONNTRACK).as_ref());
+        let parameters =
+            [("nf_reject_ipv4", "nf_send_reset"), ("nf_reject_ipv6", "nf_send_reset6")]
+                .iter()
+                .find_map(|(module, function)| types(module)?.func_params(function));
+        // 5.10 tells no types of modules
+        let skb = parameters.and_then(|all| all.iter().position(|(_, k)| is_packet(k)));
+        let skb = skb.map_or(ValueAt::None, argument);
+        Self { modules, format, skb, ..Self::default() }
+    }
+
+    /// With what tells the rules of nftables.
+    pub fn with_rules(mut self, nft: NftOffsets, eval: EvalValues) -> Self {
+        (self.nft, self.eval) = (nft, Some(eval));
+        self
+    }
+
+    /// Addresses of conntrack's hook functions (`net/netfilter/nf_conntrack_proto.c`);
+    /// 0: not there.
+    pub(super) fn hooks(&self) -> [u64; 2] {
+        let Some((_, at)) = self.modules.iter().find(|(module, _)| *module == CONNTRACK) else {
+            return [0; 2];
+        };
+        // built in it has no sections, and symbols of the kernel's own
+        let module = (!at.is_empty()).then_some(CONNTRACK);
+        let wanted = ["ipv4_conntrack_in", "ipv6_conntrack_in"].map(|name| Wanted { name, module });
+        let mut found = find_symbols(&wanted).unwrap_or_default().into_iter();
+        [(); 2].map(|()| found.next().flatten().map_or(0, |symbol| symbol.address))
+    }
+
+    /// Whether expressions of nftables that reject are loaded.
+    pub fn has_expressions(&self) -> bool {
+        self.modules.iter().any(|(module, _)| module.starts_with("nft_"))
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.modules.is_empty()
+    }
+
+    pub(super) fn configure(&self, config: &mut Config) {
+        let [format, first, skb, rule, chain] = &mut config.modules.values;
+        ([*format, *first], *skb) = (self.format, self.skb);
+        if let Some(eval) = self.eval {
+            (*rule, *chain) = (eval.rule, eval.chain);
+        }
+        config.nft = self.nft;
+    }
+
+    /// What is to be probed now: without its rules' layout no expression.
+    fn probes(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let chain =
+            self.has_expressions() && self.eval.is_some_and(|eval| eval.chain == ValueAt::None);
+        let chain = chain.then_some(CHAIN);
+        let places = PLACES
+            .iter()
+            .filter(|(program, _, module)| {
+                self.modules.iter().any(|(loaded, _)| loaded == module)
+                    && (self.eval.is_some() || ["at_reject", "at_invalid"].contains(program))
+            })
+            .map(|(program, function, _)| (*program, *function));
+        chain.into_iter().chain(places)
+    }
+}
+
+/// The attached probes.
+pub struct Netfilter {
+    links: Vec<Link>,
+    counters: MapMemory,
+    object: Object,
+}
+
+impl Netfilter {
+    pub(super) fn start(
+        places: &NetfilterPlaces,
+        config: &Config,
+        filter: Option<&nfscope_filter::Compiled>,
+        (maps, ring_bytes): (&[(&str, BorrowedFd<'_>)], u32),
+        btf: &Btf,
+    ) -> Result<Self, CollectError> {
+        let mut open = object::open_filtered(OBJECT, filter, btf)?;
+        object::set_rodata(&mut open, &config.bytes())?;
+        set_ring(&mut open, ring_bytes)?;
+        object::share(&mut open, maps)?;
+        let mut programs: Vec<&str> = places.probes().map(|(program, _)| program).collect();
+        programs.push(SENT.0);
+        let object = object::load(open, &programs)?;
+        let mut links = Vec::new();
+        for (program, function) in std::iter::once(SENT).chain(places.probes()) {
+            let attach = |p: &libbpf_rs::ProgramMut<'_>| raw::attach_kprobe(p, function, 0);
+            links.push(object::with_program(&object, program, attach)?);
+        }
+        let counters = object::memory(&object, ".bss")?;
+        Ok(Self { links, counters, object })
+    }
+
+    pub(super) fn losses(&self) -> Losses {
+        losses(&self.object, &self.counters, self.links.iter())
+    }
+}

@@ -1,0 +1,38 @@
+# Resets by rules that are not in the way of IP: a bridge's, one of iptables-legacy;
+# the modules come when nfscope runs already.
+# timeout: 120
+bridge_topology
+nfscope_run resets --json
+rules switch <<'RULES'
+table bridge filter {
+    chain forward {
+        type filter hook prerouting priority filter; policy accept;
+        tcp dport 10000 reject with tcp reset
+    }
+}
+RULES
+rejects=$(handle switch "reject with tcp reset")
+legacy=
+if within server iptables-legacy -A INPUT -p tcp --dport 10001 \
+    -j REJECT --reject-with tcp-reset 2>"$W/legacy"; then
+    legacy=1
+fi
+# what was loaded is noticed in the next round
+for _ in {1..100}; do
+    send client tcp 10.0.0.2:10000 --wait 800
+    [ -z "$legacy" ] || send client tcp 10.0.0.2:10001 --wait 800
+    grep -q '"reject_rule".*"name":"switch"\|"name":"switch".*"reject_rule"' "$EVENTS" && break
+    sleep 0.2
+done
+nfscope_stop
+
+expect_events lost 0
+expect_events reset 1+ cause=reject_rule direction=sent netns.name=switch source=10.0.0.2 \
+    source_port=10000 rule.handle="$rejects" rule.family=bridge rule.chain=forward \
+    "rule.rule=tcp dport 10000 reject with tcp reset" answers.flags=S
+expect_events reset 0 cause=unknown
+if [ -n "$legacy" ]; then
+    expect_events reset 1+ cause=reject_rule direction=sent netns.name=server source_port=10001 \
+        '!rule' rule_unknown~iptables-legacy answers.flags=S
+fi
+expect_events reset 1+ direction=received netns.name=client source_port=10000 state=syn-sent
