@@ -5,9 +5,12 @@ use std::collections::BTreeMap;
 use nfscope_kernel::isa::Arch;
 use nfscope_kernel::live::jump_sites;
 use nfscope_kernel::text::{FunctionText, JumpSite};
-use object::{Architecture, Object as _, ObjectSection};
+use object::{Architecture, Object as _, ObjectSymbol};
 
 use crate::{Image, Symbol};
+
+/// The kernel's jump table lies between them.
+const TABLE: [&str; 2] = ["__start___jump_table", "__stop___jump_table"];
 
 impl Image<'_> {
     /// The code of a symbol, with the kernel's jump labels in it. The error says why there is none.
@@ -35,11 +38,17 @@ impl Image<'_> {
     }
 
     fn jump_sites(&self, start: u64, size: u64) -> Vec<JumpSite> {
-        let Some(table) = self.object().file().section_by_name("__jump_table") else {
-            return Vec::new();
-        };
-        let bytes = table.data().unwrap_or_default();
-        let sites = jump_sites(bytes, table.address(), start, size);
+        // the table has no section of its own: symbols stand around it
+        let mut bounds = TABLE.map(|_| None);
+        self.object().file().symbols().for_each(|symbol| {
+            let name = symbol.name().unwrap_or_default();
+            if let Some(n) = TABLE.iter().position(|wanted| *wanted == name) {
+                bounds[n] = Some(symbol.address());
+            }
+        });
+        let [Some(first), Some(last)] = bounds else { return Vec::new() };
+        let bytes = self.object().bytes(first, last.saturating_sub(first)).unwrap_or_default();
+        let sites = jump_sites(bytes, first, start, size);
         // the symbols of a file that are kept are those of code: keys are not among them
         sites.into_iter().map(|(site, _)| site).collect()
     }
