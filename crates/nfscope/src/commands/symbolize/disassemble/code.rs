@@ -15,6 +15,8 @@ use super::super::origin::Origin;
 
 /// Where distributions keep modules.
 const ROOTS: [&str; 2] = ["/lib/modules", "/usr/lib/modules"];
+/// Every kprobe of the machine.
+const KPROBES: &str = "/sys/kernel/debug/kprobes/list";
 
 /// Where the bytes are from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -164,7 +166,15 @@ impl Code {
         let btf = module.and_then(|_| Btf::vmlinux().ok());
         let text = live::function_at(&mut core, &symbol.name, module, (start, size), btf.as_ref())
             .map_err(|e| e.to_string())?;
-        Ok(Self::linked(text, answer, start, CodeFrom::Memory))
+        let mut code = Self::linked(text, answer, start, CodeFrom::Memory);
+        let probed = probed(&symbol.name);
+        if !probed.is_empty() {
+            code.notes.push(format!(
+                "probes have changed the code at {}: up to 16 bytes from there are not the function's own",
+                probed.join(", ")
+            ));
+        }
+        Ok(code)
     }
 
     fn linked(text: FunctionText, answer: &Answer, address: u64, from: CodeFrom) -> Self {
@@ -206,6 +216,17 @@ impl Code {
     pub fn reference(&self, shown: &Shown) -> Option<&Reference> {
         self.references.range(shown.offset..shown.end()).next().map(|(_, to)| to)
     }
+}
+
+/// Kprobes in a function (`kernel/kprobes.c`: `report_probe`) that stand in its code, not at its ftrace site.
+fn probed(name: &str) -> Vec<String> {
+    let list = std::fs::read_to_string(KPROBES).unwrap_or_default();
+    let here = |line: &&str| {
+        let place = line.split_whitespace().nth(2).unwrap_or_default();
+        place.split_once('+').is_some_and(|(function, _)| function == name)
+    };
+    let inside = list.lines().filter(here).filter(|line| !line.contains("[FTRACE]"));
+    inside.filter_map(|line| line.split_whitespace().nth(2).map(str::to_owned)).collect()
 }
 
 /// Where the function starts that an answer lies in.
