@@ -66,6 +66,16 @@ impl<'a> Kernel<'a> {
         &self.release
     }
 
+    /// Whether it is the running one, with addresses in memory.
+    pub fn is_running(&self) -> bool {
+        self.table.is_some()
+    }
+
+    /// The file that is used for the kernel itself or a module.
+    pub fn image(&mut self, module: Option<&str>) -> Option<&mut Image<'a>> {
+        self.part(module).image.as_mut()
+    }
+
     /// Whether an address is in its code.
     pub fn has_code_at(&self, address: u64) -> bool {
         self.table.as_ref().is_some_and(|table| table.at(address).is_some())

@@ -6,6 +6,7 @@
 //! [`Kernel`] (running or not) and an [`Image`] answer.
 
 mod answer;
+mod code;
 mod compressed;
 mod error;
 mod find;

@@ -102,7 +102,7 @@ check("kprobes that bpftrace lists, too", len(ours), [
 
 # Types as libbpf writes them (bpftrace), of all functions. It calls "..." void, and
 # knows no functions with arguments beyond registers.
-squeeze = lambda text: re.sub(r"\s+", "", text)
+squeeze = lambda text: "".join(text.split())
 arguments, name = {}, None
 for line in read("fentry"):
     if line.startswith("fentry:"):

@@ -7,11 +7,13 @@
 
 mod aarch64;
 mod regs;
+mod show;
 mod x86_64;
 
 use serde::Serialize;
 
 pub use regs::{Reg, RegSet};
+pub use show::Shown;
 
 /// An instruction set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use crate::btf::Btf;
 use crate::isa::{Arch, Flow};
-use crate::symbols::{Found, Names, SymbolError, Wanted, find_symbols};
+use crate::symbols::{Found, Names, Near, SymbolError, Wanted, find_symbols, nearest};
 use crate::text::{FunctionText, JumpSite, TextSource};
 
 pub use kcore::{KCore, KCoreError};
@@ -65,37 +65,82 @@ pub fn function(
     module: Option<&str>,
     btf: Option<&Btf>,
 ) -> Result<FunctionText, LiveError> {
-    let arch = Arch::native().ok_or(LiveError::Arch)?;
     let mut wanted = vec![Wanted { name, module }];
-    wanted.extend(match module {
-        None => vec![
-            Wanted { name: "__start___jump_table", module: None },
-            Wanted { name: "__stop___jump_table", module: None },
-        ],
-        Some(_) => vec![Wanted { name: "__this_module", module }],
-    });
+    wanted.extend(table_symbols(module));
     let found = find_symbols(&wanted)?;
     let address = |n: usize| {
         let found: Option<Found> = found.get(n).copied().flatten();
         found.ok_or_else(|| LiveError::Missing(wanted[n].name.to_owned()))
     };
     let Found { address: start, next } = address(0)?;
-    let size = next.saturating_sub(start);
-    if size > MAX_FUNCTION {
-        return Err(LiveError::Size { what: "function", size });
-    }
-    let code = read(source, start, size)?;
-    let (table, len) = match module {
+    let table = match module {
         None => {
             let (first, last) = (address(1)?.address, address(2)?.address);
             (first, last.saturating_sub(first))
         }
         Some(_) => module_table(source, address(1)?.address, btf)?,
     };
+    take(source, (name, module), (start, next.saturating_sub(start)), table)
+}
+
+/// Reads a function by its address and size, where several have its name.
+pub fn function_at(
+    source: &mut dyn TextSource,
+    name: &str,
+    module: Option<&str>,
+    range: (u64, u64),
+    btf: Option<&Btf>,
+) -> Result<FunctionText, LiveError> {
+    let wanted = table_symbols(module);
+    let found = find_symbols(&wanted)?;
+    let address = |n: usize| {
+        let found: Option<Found> = found.get(n).copied().flatten();
+        found
+            .map(|found| found.address)
+            .ok_or_else(|| LiveError::Missing(wanted[n].name.to_owned()))
+    };
+    let table = match module {
+        None => (address(0)?, address(1)?.saturating_sub(address(0)?)),
+        Some(_) => module_table(source, address(0)?, btf)?,
+    };
+    take(source, (name, module), range, table)
+}
+
+/// The symbols that tell where the jump table is.
+fn table_symbols(module: Option<&str>) -> Vec<Wanted<'_>> {
+    match module {
+        None => vec![
+            Wanted { name: "__start___jump_table", module: None },
+            Wanted { name: "__stop___jump_table", module: None },
+        ],
+        Some(_) => vec![Wanted { name: "__this_module", module }],
+    }
+}
+
+/// Reads a function's code, and its part of a jump table.
+fn take(
+    source: &mut dyn TextSource,
+    (name, module): (&str, Option<&str>),
+    (start, size): (u64, u64),
+    (table, len): (u64, u64),
+) -> Result<FunctionText, LiveError> {
+    let arch = Arch::native().ok_or(LiveError::Arch)?;
+    if size > MAX_FUNCTION {
+        return Err(LiveError::Size { what: "function", size });
+    }
+    let code = read(source, start, size)?;
     if len > MAX_TABLE {
         return Err(LiveError::Size { what: "jump table", size: len });
     }
     let jump_sites = jump_sites(&read(source, table, len)?, table, start, size);
+    let keys: Vec<u64> = jump_sites.iter().map(|(_, key)| *key).collect();
+    let names = if keys.is_empty() { BTreeMap::new() } else { nearest(&keys)? };
+    // code in front of a variable says that variables are not among the symbols
+    let key = |key: &u64| names.get(key).filter(|near| !near.text).map(in_module(module));
+    let jump_sites = jump_sites
+        .into_iter()
+        .map(|(site, address)| JumpSite { key: key(&address), ..site })
+        .collect();
     let mut text = FunctionText {
         name: name.to_owned(),
         arch,
@@ -132,9 +177,9 @@ fn module_table(
 }
 
 /// The entries of a jump table that lie in a function. Each is s32 code, s32 target, s64 key, every one
-/// relative to its own address.
-fn jump_sites(table: &[u8], table_address: u64, start: u64, size: u64) -> Vec<JumpSite> {
-    let mut out: Vec<JumpSite> = table
+/// relative to its own address. With the address of its key, whose two lowest bits are flags.
+pub fn jump_sites(table: &[u8], table_address: u64, start: u64, size: u64) -> Vec<(JumpSite, u64)> {
+    let mut out: Vec<(JumpSite, u64)> = table
         .chunks_exact(ENTRY)
         .enumerate()
         .filter_map(|(n, entry)| {
@@ -144,12 +189,23 @@ fn jump_sites(table: &[u8], table_address: u64, start: u64, size: u64) -> Vec<Ju
                 |bytes: &[u8]| Some(i64::from(i32::from_le_bytes(bytes.try_into().ok()?)));
             let site = at.wrapping_add_signed(relative(code)?).wrapping_sub(start);
             let target = (at + 4).wrapping_add_signed(relative(target)?).wrapping_sub(start);
-            let inside = site < size;
-            inside.then_some(JumpSite { offset: site as u32, target: target as i64, key: None })
+            let key = i64::from_le_bytes(entry.get(8..)?.try_into().ok()?);
+            let key = (at + 8).wrapping_add_signed(key) & !3;
+            let found = JumpSite { offset: site as u32, target: target as i64, key: None };
+            (site < size).then_some((found, key))
         })
         .collect();
-    out.sort_by_key(|site| site.offset);
+    out.sort_by_key(|(site, _)| site.offset);
     out
+}
+
+/// A key as its module's file names it.
+fn in_module(module: Option<&str>) -> impl Fn(&Near) -> String {
+    move |near| {
+        let own = near.module.as_deref() == module;
+        let module = near.module.clone().filter(|_| !own);
+        Near { module, ..near.clone() }.to_string()
+    }
 }
 
 /// Names everything outside the function that its code goes to.
@@ -190,8 +246,8 @@ mod tests {
         let second = table + ENTRY as u64;
         bytes.extend_from_slice(&((start + 0x10 - second) as i32).to_le_bytes());
         bytes.extend_from_slice(&((start - 8 - (second + 4)) as i32).to_le_bytes());
-        bytes.extend_from_slice(&[0; 8]);
+        bytes.extend_from_slice(&0x101u64.to_le_bytes());
         let sites = jump_sites(&bytes, table, start, 0x40);
-        assert_eq!(sites, [JumpSite { offset: 0x10, target: -8, key: None }]);
+        assert_eq!(sites, [(JumpSite { offset: 0x10, target: -8, key: None }, second + 0x108)]);
     }
 }

@@ -9,7 +9,9 @@ pub mod flow;
 pub mod hook_slow;
 pub mod ipt;
 mod loc;
+mod marks;
 pub mod nft;
 pub mod values;
 
 pub use loc::Loc;
+pub use marks::{Held, Mark};

@@ -22,7 +22,7 @@ pub enum FunctionError {
 }
 
 const STT_OBJECT: u8 = 1;
-const STT_FUNC: u8 = 2;
+pub(super) const STT_FUNC: u8 = 2;
 
 /// Tables of places that the kernel patches or takes for itself, and their entries' size in bytes.
 const TABLES: [&str; 11] = [
@@ -48,14 +48,33 @@ struct File<'a> {
     size: u64,
 }
 
-/// Takes the function `name` out of a relocatable file.
+/// Takes the function `name` out of a relocatable file, with its cold part behind it.
 pub fn function(elf: &Elf, name: &str) -> Result<FunctionText, FunctionError> {
     let symbols = elf.symbols()?;
-    let symbol = symbols
+    let symbol = find(elf, &symbols, name)?;
+    let mut text = take(elf, symbols.clone(), &symbol)?;
+    cold::add(&mut text, elf, &symbols, &symbol)?;
+    Ok(text)
+}
+
+/// Takes the function `name` out of a relocatable file as it lies there.
+pub fn function_in_place(elf: &Elf, name: &str) -> Result<FunctionText, FunctionError> {
+    let symbols = elf.symbols()?;
+    let symbol = find(elf, &symbols, name)?;
+    take(elf, symbols, &symbol)
+}
+
+/// The symbol of a function.
+pub(super) fn find(elf: &Elf, symbols: &[Symbol], name: &str) -> Result<Symbol, FunctionError> {
+    symbols
         .iter()
         .find(|s| s.kind == STT_FUNC && s.section != 0 && s.size > 0 && elf.symbol_name(s) == name)
         .copied()
-        .ok_or_else(|| FunctionError::Missing(name.to_owned()))?;
+        .ok_or_else(|| FunctionError::Missing(name.to_owned()))
+}
+
+fn take(elf: &Elf, symbols: Vec<Symbol>, symbol: &Symbol) -> Result<FunctionText, FunctionError> {
+    let name = elf.symbol_name(symbol);
     let section = usize::from(symbol.section);
     let outside = || FunctionError::Outside(name.to_owned());
     let header = elf.sections.get(section).ok_or_else(outside)?;
@@ -65,7 +84,7 @@ pub fn function(elf: &Elf, name: &str) -> Result<FunctionText, FunctionError> {
     };
     let code = range().ok_or_else(outside)?.to_vec();
     let file = File { elf, symbols, section, start: symbol.value, size: symbol.size };
-    let mut text = FunctionText {
+    Ok(FunctionText {
         name: name.to_owned(),
         arch: elf.arch,
         code,
@@ -73,9 +92,7 @@ pub fn function(elf: &Elf, name: &str) -> Result<FunctionText, FunctionError> {
         neighbours: file.neighbours(),
         jump_sites: file.jump_sites()?,
         patched: file.patched()?,
-    };
-    cold::add(&mut text, elf, &file.symbols, &symbol)?;
-    Ok(text)
+    })
 }
 
 impl File<'_> {

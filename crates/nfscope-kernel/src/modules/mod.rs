@@ -6,8 +6,10 @@ mod decompress;
 pub mod elf;
 mod find;
 mod function;
+mod references;
 mod xz;
 
 pub use find::{ModuleError, ModuleFile};
-pub use function::{FunctionError, function};
+pub use function::{FunctionError, function, function_in_place};
+pub use references::{Reference, references};
 pub use xz::{XzError, decompress as decompress_xz};

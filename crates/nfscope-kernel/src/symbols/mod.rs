@@ -2,10 +2,12 @@
 //! The table (200,000 lines) is never kept.
 
 mod names;
+mod nearest;
 
 use std::io::{BufRead, BufReader};
 
 pub use names::{Names, Resolved};
+pub use nearest::{Near, nearest, nearest_in};
 
 /// Where the kernel lists its symbols.
 const KALLSYMS: &str = "/proc/kallsyms";
@@ -76,14 +78,19 @@ pub struct Found {
     pub next: u64,
 }
 
+/// The running kernel's table.
+fn open() -> Result<impl BufRead, SymbolError> {
+    Ok(BufReader::with_capacity(BUFFER, std::fs::File::open(KALLSYMS)?))
+}
+
 /// Calls `each` for every symbol of the running kernel.
 pub fn each(each: impl FnMut(Line)) -> Result<(), SymbolError> {
-    scan(BufReader::with_capacity(BUFFER, std::fs::File::open(KALLSYMS)?), each)
+    scan(open()?, each)
 }
 
 /// Looks symbols up in one pass, the first of each name; `None` where there is none.
 pub fn find_symbols(wanted: &[Wanted]) -> Result<Vec<Option<Found>>, SymbolError> {
-    find_in(BufReader::with_capacity(BUFFER, std::fs::File::open(KALLSYMS)?), wanted)
+    find_in(open()?, wanted)
 }
 
 /// The same, in a table given by its text.

@@ -11,6 +11,7 @@ Examples:
   nfscope symbolize nf_tables:nft_do_chain+0x1a8    the same place
   nfscope symbolize 0xffffffff81a2b3cf              an address of the running kernel
   dmesg | nfscope symbolize                         a stack or an oops: the text with its lines
+  nfscope symbolize --disassemble nft_do_chain      its instructions, as objdump -S shows them
   nfscope symbolize --kernel 6.1.0-50-amd64 ip_rcv  a kernel that is not running, by its files
   nfscope symbolize -e vmlinux ip_rcv+0x20          one file alone; any ELF program or library
 
@@ -25,6 +26,11 @@ pub struct SymbolizeArguments {
     /// SECTION+OFFSET or an address; without any, text is read from standard input
     #[arg(value_name = "ADDR")]
     pub addresses: Vec<String>,
+
+    /// Show the machine code of the functions that the addresses are in, with source
+    /// lines, jump labels, the ftrace site, and where nfscope's probes sit
+    #[arg(long, requires = "addresses", conflicts_with_all = ["return_addresses", "exact"])]
+    pub disassemble: bool,
 
     /// Use these files alone (vmlinux, a module or its .debug file, any ELF
     /// program or library); addresses are the file's own

@@ -1,6 +1,7 @@
 //! `nfscope symbolize`: which function and source line is that?
 
 mod backtrace;
+mod disassemble;
 mod known;
 mod origin;
 mod output;
@@ -45,6 +46,9 @@ pub fn run(arguments: &SymbolizeArguments) -> Result<(), Failure> {
     let mut trees = arguments.source_tree.clone();
     trees.extend(origin.release().map(Source::installed).unwrap_or_default());
     let out = std::io::BufWriter::new(std::io::stdout().lock());
+    if arguments.disassemble {
+        return disassemble::run(&targets, &mut origin, Source::new(trees), arguments.json, out);
+    }
     let mut output = Output::new(out, Source::new(trees), arguments.json);
     if targets.is_empty() {
         text(arguments, &mut origin, &mut output)?;

@@ -50,6 +50,17 @@ impl<'a> Origin<'a> {
         }
     }
 
+    /// The file among those that were given that has a function.
+    pub fn image(&mut self, module: Option<&str>, name: &str) -> Option<&mut Image<'a>> {
+        let Self::Files(images) = self else { return None };
+        let alone = images.len() == 1;
+        images
+            .iter_mut()
+            .filter(|(own, _)| alone || module.is_none_or(|module| module == own))
+            .map(|(_, image)| image)
+            .find_map(|image| image.named(name, None).is_ok().then_some(image))
+    }
+
     /// Whether a number in a text may be an address of code.
     pub fn has_code_at(&self, address: u64) -> bool {
         match self {
