@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use nfscope_event::Family;
-use nfscope_ruleset::netlink::{Expression, Socket};
+use nfscope_ruleset::netlink::{Expression, Socket, Verdict};
 use nfscope_ruleset::{nf_tables_loaded, nft, xtables};
 
 use super::{Finding, Level};
@@ -24,6 +24,10 @@ pub struct Tables {
     pub logs: bool,
     /// There are rules for packets that are forwarded.
     pub forwards: bool,
+    /// Chains of nftables whose policy drops.
+    pub nft_policies: usize,
+    /// Chains of iptables-legacy and its siblings whose policy does not accept.
+    pub legacy_policies: usize,
     /// What could not be read.
     pub unread: BTreeSet<String>,
 }
@@ -54,6 +58,7 @@ impl Tables {
                 let hook = hooks.iter().find(here).and_then(|c| c.hook.as_ref());
                 hook.is_some_and(|hook| hook.number == FORWARD)
             };
+            self.nft_policies += hooks.iter().filter(|c| c.policy == Some(Verdict::Drop)).count();
             let mut count = 0;
             for rule in rules {
                 count += 1;
@@ -87,6 +92,11 @@ impl Tables {
                     let forward = |chain: &&xtables::Chain| chain.name == "FORWARD";
                     self.forwards |=
                         table.chains.iter().filter(forward).any(|chain| !chain.rules.is_empty());
+                    let policy = |chain: &xtables::Chain| {
+                        let accepts = |end: &xtables::Rule| end.target == xtables::Target::Accept;
+                        chain.built_in && !chain.end.as_ref().is_none_or(accepts)
+                    };
+                    self.legacy_policies += table.chains.iter().filter(|c| policy(c)).count();
                     self.legacy.insert(name, rules().count());
                 }
                 Err(error) => _ = self.unread.insert(format!("{name}: {error}")),
@@ -110,9 +120,10 @@ impl Tables {
             }
         }
         let rules = |tables: &BTreeMap<String, usize>| tables.values().sum::<usize>();
-        let (legacy, nft) = (rules(&self.legacy), rules(&self.nft) + rules(&self.iptables_nft));
+        let legacy = rules(&self.legacy) + self.legacy_policies;
+        let nft = rules(&self.nft) + rules(&self.iptables_nft) + self.nft_policies;
         if legacy > 0 && nft > 0 {
-            let text = "rules of iptables-legacy and of nftables (iptables-nft) at once: packets \
+            let text = "rules, or policies that drop, of iptables-legacy and of nftables (iptables-nft) at once: packets \
                         pass both, and what one accepts the other may drop; each tool lists its \
                         own only (iptables-legacy-save, nft list ruleset): keep one";
             all.push(Finding::new("both at once", Level::Note, text));
@@ -150,6 +161,8 @@ mod tests {
         };
         assert_eq!(topics(tables(1, Some(1))), ["both at once"]);
         assert_eq!(topics(tables(1, Some(0))), ["empty legacy"]);
+        let dropping = Tables { legacy_policies: 1, ..tables(1, Some(0)) };
+        assert_eq!(topics(dropping), ["both at once"]);
         assert!(topics(tables(1, None)).is_empty() && topics(tables(0, Some(1))).is_empty());
     }
 }

@@ -91,9 +91,17 @@ fn unchanged(
     references: &BTreeMap<u32, Reference>,
 ) -> bool {
     let fields: Vec<_> = references.range(shown.offset..shown.end()).collect();
-    // arm64's fields are bits of the whole instruction
+    // arm64's fields are bits of the whole instruction: what no relocation of its
+    // kind fills is compared
     if arch == Arch::Aarch64 && !fields.is_empty() {
-        return true;
+        let word = |bytes: &[u8]| {
+            let bytes = bytes.get(shown.offset as usize..shown.end() as usize)?;
+            bytes.try_into().ok().map(u32::from_le_bytes)
+        };
+        let (Some(file), Some(memory)) = (word(code), word(live)) else { return false };
+        // b and bl have 26 bits; others leave at least the kind and a register
+        let fixed = if file & 0x7c00_0000 == 0x1400_0000 { 0xfc00_0000 } else { 0x9f00_001f };
+        return (file ^ memory) & fixed == 0;
     }
     (shown.offset..shown.end()).all(|at| {
         let relocated =

@@ -114,6 +114,7 @@ pub fn listen(
     let ready = started.elapsed();
     send_all(&plan.packets, |node| world.name(node))?;
     let sent = started.elapsed();
+    await_backlog();
     let messages = listeners.map(Listeners::finish).transpose()?;
     if messages.is_none() {
         thread::sleep(SETTLE);
@@ -135,6 +136,26 @@ pub fn listen(
         started.elapsed(),
     );
     Ok(Said { rules, messages, events, nodes })
+}
+
+/// Waits until the kernel has no packets in its queues between namespaces, at
+/// most a while: on a busy machine that takes longer than any pause. Kernels
+/// tell the queues' lengths since 5.10.
+fn await_backlog() {
+    const LENGTH: usize = 11; // softnet_seq_show, net/core/net-procfs.c
+    let empty = || {
+        let lines = std::fs::read_to_string("/proc/net/softnet_stat").unwrap_or_default();
+        let length = |line: &str| line.split_ascii_whitespace().nth(LENGTH).map(str::to_owned);
+        lines.lines().filter_map(length).all(|length| length.bytes().all(|digit| digit == b'0'))
+    };
+    let mut quiet = 0;
+    for _ in 0..300 {
+        quiet = if empty() { quiet + 1 } else { 0 };
+        if quiet == 3 {
+            break;
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
 }
 
 /// Ends all, and hands out all that they said.
