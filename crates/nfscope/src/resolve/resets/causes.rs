@@ -48,6 +48,7 @@ const NAMES: [&str; 12] = [
 ];
 /// `include/net/tcp.h`
 const SYN: u8 = 2;
+const ACK: u8 = 0x10;
 
 /// A state as `ss` spells it; a number that has no name here as it is.
 pub fn state(number: u8) -> String {
@@ -77,12 +78,14 @@ impl Facts<'_> {
     }
 
     fn reply(&self) -> ResetCause {
-        let syn = self.answered.is_some_and(|flags| flags & SYN != 0);
+        let flags = self.answered.unwrap_or(0);
         if self.passed(&["tcp_check_req"]) {
+            let syn = flags & SYN != 0;
             return if syn { ResetCause::InvalidSyn } else { ResetCause::ListenQueue };
         }
         match self.state {
-            None if syn => ResetCause::NoListener,
+            // a SYN-ACK asks for no listener: it answers a SYN that nobody here knows of
+            None if flags & (SYN | ACK) == SYN => ResetCause::NoListener,
             None | Some(LISTEN) => ResetCause::NoConnection,
             Some(SYN_SENT | SYN_RECV) => ResetCause::OutOfWindow,
             Some(TIME_WAIT) => ResetCause::TimeWait,
@@ -216,6 +219,7 @@ mod tests {
         let reply = |state, flags, way: &[&str]| cause(Kind::Reply, state, flags, "", way);
         assert_eq!(reply(0, 2, &["tcp_v4_send_reset", "tcp_v4_rcv"]), C::NoListener);
         assert_eq!(reply(0, 0x10, &[]), C::NoConnection);
+        assert_eq!(reply(0, 0x12, &[]), C::NoConnection);
         assert_eq!(reply(LISTEN, 0x10, &[]), C::NoConnection);
         assert_eq!(reply(SYN_SENT, 0x12, &[]), C::OutOfWindow);
         assert_eq!(reply(TIME_WAIT, 0x18, &[]), C::TimeWait);
