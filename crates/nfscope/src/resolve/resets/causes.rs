@@ -163,7 +163,8 @@ pub fn explain(cause: ResetCause, facts: &Facts<'_>) -> &'static str {
         ResetCause::Peer => match (facts.kind, facts.state) {
             (Kind::Forwarded, _) => "it passes through",
             (Kind::Arrived, _) => {
-                "no connection here was ended by it: none is open, or it is out of its window"
+                "no established connection here took it: none is open, it is out of its window, or \
+                 it was only half open or in TIME_WAIT"
             }
             (_, Some(SYN_SENT)) => "the connection was refused",
             _ => "the other end, or somebody on the way, has ended the connection",
@@ -209,7 +210,7 @@ mod tests {
         };
         let cause = facts.cause();
         let text = explain(cause, &facts);
-        assert!(!text.is_empty() && !text.ends_with('.') && text.len() <= 100, "{text}");
+        assert!(!text.is_empty() && !text.ends_with('.') && text.len() <= 120, "{text}");
         cause
     }
 
