@@ -282,7 +282,8 @@ static __always_inline int finish(void *ctx, struct scratch *s, bool probe)
 		if (name[0] != cfg.only_device_name[0] || name[1] != cfg.only_device_name[1])
 			return 0;
 	}
-	if (!wanted(s))
+	/* nor is its filter asked twice: the connection alone may lack the numbers */
+	if (r->kind != RESET_ACCEPTED && !wanted(s))
 		return 0;
 	r->time = bpf_ktime_get_ns();
 	r->cpu = bpf_get_smp_processor_id();
