@@ -197,8 +197,10 @@ impl ResetCollector {
     ) -> Result<(), CollectError> {
         // what is not loaded any more was probed in vain
         self.netfilter = None;
-        let hooks: Vec<u8> = places.hooks().into_iter().flat_map(u64::to_ne_bytes).collect();
-        object::set_value(&self.object, "tracking", &hooks)?;
+        // what the kernel keeps is learnt anew
+        let tracking = places.hooks().into_iter().chain([0]);
+        let tracking: Vec<u8> = tracking.flat_map(u64::to_ne_bytes).collect();
+        object::set_value(&self.object, "tracking", &tracking)?;
         if places.is_empty() {
             return Ok(());
         }

@@ -21,6 +21,7 @@ struct rejected {
 	u64 rule; /* 0: no expression of nftables */
 	u64 chain; /* the base chain */
 	u64 state; /* struct nf_hook_state */
+	u64 behind; /* conntrack's hooks are before that */
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -88,7 +89,7 @@ static __always_inline int report(void *ctx, u64 address, const struct rejected 
 		return 0;
 	r->skb = address;
 	packet_place(r, skb);
-	conntrack_word(s, skb, r->answered.seq);
+	conntrack_word(s, skb, r->answered.seq, by->behind);
 	if (by->rule) {
 		struct part_base base = {};
 
@@ -132,14 +133,21 @@ SEC("kprobe")
 int at_reject(struct pt_regs *ctx)
 {
 	u64 third = PT_REGS_PARM3(ctx), skb;
-	struct rejected none = {}, *by;
+	struct rejected by = {}, *found;
+	struct sk_buff *packet;
 
 	if (cfg.reject_skb.kind)
 		skb = VALUE(reject_skb);
 	else
 		skb = third >> 32 ? third : PT_REGS_PARM2(ctx);
-	by = bpf_map_lookup_elem(&rejects, &skb);
-	bpf_map_update_elem(&leaving, &skb, by ? by : &none, 0);
+	found = bpf_map_lookup_elem(&rejects, &skb);
+	if (found)
+		by = *found;
+	/* at prerouting there is no route yet, at output there is a socket: a chain may be
+	 * before conntrack there */
+	packet = SKB(skb);
+	by.behind = READ(packet, _skb_refdst) && !READ_POINTER(packet, sk);
+	bpf_map_update_elem(&leaving, &skb, &by, 0);
 	bpf_map_delete_elem(&rejects, &skb);
 	return 0;
 }
