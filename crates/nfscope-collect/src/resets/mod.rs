@@ -18,3 +18,10 @@ pub struct Losses {
     /// The kernel left a program out, because another one ran on the CPU.
     pub nested: u64,
 }
+
+impl Losses {
+    fn add(&mut self, more: Self) {
+        self.ring += more.ring;
+        self.nested += more.nested;
+    }
+}

@@ -141,7 +141,7 @@ impl NetfilterPlaces {
     }
 }
 
-/// The attached probes.
+/// The programs, loaded, and their probes.
 pub struct Netfilter {
     links: Vec<Link>,
     counters: MapMemory,
@@ -149,7 +149,8 @@ pub struct Netfilter {
 }
 
 impl Netfilter {
-    pub(super) fn start(
+    /// Not attached yet.
+    pub(super) fn load(
         places: &NetfilterPlaces,
         config: &Config,
         filter: Option<&nfscope_filter::Compiled>,
@@ -163,16 +164,27 @@ impl Netfilter {
         let mut programs: Vec<&str> = places.probes().map(|(program, _)| program).collect();
         programs.push(SENT.0);
         let object = object::load(open, &programs)?;
-        let mut links = Vec::new();
+        let counters = object::memory(&object, ".bss")?;
+        Ok(Self { links: Vec::new(), counters, object })
+    }
+
+    pub(super) fn attach(&mut self, places: &NetfilterPlaces) -> Result<(), CollectError> {
         for (program, function) in std::iter::once(SENT).chain(places.probes()) {
             let attach = |p: &libbpf_rs::ProgramMut<'_>| raw::attach_kprobe(p, function, 0);
-            links.push(object::with_program(&object, program, attach)?);
+            self.links.push(object::with_program(&self.object, program, attach)?);
         }
-        let counters = object::memory(&object, ".bss")?;
-        Ok(Self { links, counters, object })
+        Ok(())
     }
 
     pub(super) fn losses(&self) -> Losses {
         losses(&self.object, &self.counters, self.links.iter())
+    }
+
+    /// Detaches everything; what was lost until then.
+    pub(super) fn end(mut self) -> Losses {
+        // the links count what the kernel skipped, the object what found no room
+        let nested = self.losses().nested;
+        self.links.clear();
+        Losses { nested, ..self.losses() }
     }
 }
