@@ -7,7 +7,7 @@ mod netfilter;
 mod record;
 
 pub use collector::{ResetCollector, ResetOptions};
-pub use netfilter::{EvalValues, LoadedModules, NetfilterPlaces};
+pub use netfilter::{EvalValues, LoadedModules, NetfilterPlaces, TARGET};
 pub use record::{Context, Kind, ResetRecord, Segment};
 
 /// How many events were lost, since the start.

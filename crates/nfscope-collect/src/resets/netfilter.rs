@@ -24,14 +24,17 @@ const OBJECT: Compiled = object::compiled!("netfilter");
 /// What is behind all conditions, in every kernel.
 const SENT: (&str, &str) = ("at_reject_sent", "nf_ct_attach");
 const CONNTRACK: &str = "nf_conntrack";
+/// What calls targets of iptables-nft.
+pub const TARGET: &str = "nft_target_eval_xt";
 /// Program, function, and its module.
-const PLACES: [(&str, &str, &str); 8] = [
+const PLACES: [(&str, &str, &str); 9] = [
     ("at_invalid", "nf_ct_l4proto_log_invalid", CONNTRACK),
     ("at_reject", "nf_send_reset", "nf_reject_ipv4"),
     ("at_reject", "nf_send_reset6", "nf_reject_ipv6"),
     ("at_reject_eval", "nft_reject_ipv4_eval", "nft_reject_ipv4"),
     ("at_reject_eval", "nft_reject_ipv6_eval", "nft_reject_ipv6"),
     ("at_reject_eval", "nft_reject_inet_eval", "nft_reject_inet"),
+    ("at_reject_target", TARGET, "nft_compat"),
     ("at_reject_link", "nft_reject_bridge_eval", "nft_reject_bridge"),
     ("at_reject_link", "nft_reject_netdev_eval", "nft_reject_netdev"),
 ];
@@ -120,7 +123,7 @@ impl NetfilterPlaces {
         &self.absent
     }
 
-    /// Whether expressions of nftables that reject are there.
+    /// Whether expressions of nftables that can reject are there.
     pub fn has_expressions(&self) -> bool {
         self.functions.keys().any(|function| function.starts_with("nft_"))
     }

@@ -5,7 +5,7 @@ mod causes;
 use std::collections::HashMap;
 
 use nfscope_collect::drop::NftPart;
-use nfscope_collect::resets::{Context, Kind, ResetRecord, Segment};
+use nfscope_collect::resets::{Context, Kind, ResetRecord, Segment, TARGET};
 use nfscope_event::{
     Device, Family, Netns, RejectRule, Reset, ResetCause, ResetDirection, ResetSegment,
     StackContext,
@@ -79,6 +79,8 @@ impl ResetResolver {
             functions: &functions,
         };
         let cause = facts.cause();
+        // the note of another packet's target may have been left
+        let nft = record.nft.as_ref().filter(|_| !record.of_target || facts.passed(&[TARGET]));
         let process = match &seen.context {
             Context::Process(pid, command) => super::drop::process(Some(&(*pid, command.clone()))),
             _ => None,
@@ -114,7 +116,7 @@ impl ResetResolver {
             process,
             owners: Vec::new(),
             conntrack_invalid: invalid,
-            rule: record.nft.as_ref().and_then(rule),
+            rule: nft.and_then(rule),
             rule_unknown: None,
             stack: if self.stack { self.stack(&seen.stack) } else { Vec::new() },
         }
@@ -141,8 +143,8 @@ impl ResetResolver {
         }
         let (Some(rule), Some(nft)) = (&mut reset.rule, &record.nft) else {
             reset.rule_unknown.get_or_insert_with(|| {
-                "it is none of nftables, or where its expression keeps it is not known; \
-                 `nfscope drops` names rules of iptables-legacy, too"
+                "it is one of iptables-legacy (`nfscope drops` names those), or where nf_tables \
+                 keeps it is not known here"
                     .into()
             });
             return Answer::Ready;
