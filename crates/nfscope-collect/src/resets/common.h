@@ -316,8 +316,9 @@ static __always_inline int finish(void *ctx, struct scratch *s, bool probe)
 
 	if (cfg.only_netns && r->netns != cfg.only_netns)
 		return 0;
-	/* what a connection takes is known by its arrival */
-	if (cfg.only_device && r->kind != RESET_ACCEPTED) {
+	/* what a connection takes is known by its arrival; a device of which only the index
+	 * is known, or none, by user space */
+	if (cfg.only_device && r->kind != RESET_ACCEPTED && r->device[0]) {
 		u64 name[2] = {};
 
 		bpf_probe_read_kernel_str(name, sizeof(name), r->device);

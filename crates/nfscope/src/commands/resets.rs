@@ -95,11 +95,8 @@ pub fn run(arguments: &ResetsArguments) -> Result<(), Failure> {
 }
 
 fn notices(collector: &ResetCollector) -> Vec<String> {
-    let mut out: Vec<String> = collector
-        .absent()
-        .iter()
-        .map(|function| not_probed(function))
-        .collect();
+    let mut out: Vec<String> =
+        collector.absent().iter().map(|function| not_probed(function)).collect();
     if !collector.context_known() {
         out.push("this kernel does not tell whether it works for a process: none is named".into());
     }

@@ -1,6 +1,7 @@
 //! From a record of a reset to an event: cause, names and texts.
 
 mod causes;
+mod devices;
 
 use std::collections::HashMap;
 
@@ -14,6 +15,7 @@ use nfscope_kernel::btf::Btf;
 use nfscope_ruleset::nft::RuleQuery;
 
 use self::causes::{Facts, explain, hint};
+use self::devices::Devices;
 use super::symbols::Symbols;
 use super::{Answer, Owners, Rules, hooks, wall_clock};
 
@@ -29,6 +31,7 @@ pub struct ResetResolver {
     reasons: HashMap<u32, String>,
     symbols: Symbols,
     owners: Owners,
+    devices: Devices,
     numeric: bool,
     stack: bool,
 }
@@ -46,6 +49,7 @@ impl ResetResolver {
             reasons: reasons.collect(),
             symbols: Symbols::default(),
             owners: Owners::default(),
+            devices: Devices::new(),
             numeric,
             stack,
         }
@@ -95,7 +99,10 @@ impl ResetResolver {
                 _ => ResetDirection::Sent,
             },
             netns: Netns { inode: record.netns, name: None },
-            device: record.device.clone().map(|(index, name)| Device { index, name }),
+            device: record
+                .device
+                .clone()
+                .map(|(index, name)| self.device(record.netns, index, name)),
             source: record.source.map(|(address, _)| address),
             source_port: record.source.map(|(_, port)| port),
             destination: record.destination.map(|(address, _)| address),
@@ -168,6 +175,11 @@ impl ResetResolver {
             Err(Some(why)) => rule.text_unknown = Some(why.to_owned()),
         }
         Answer::Ready
+    }
+
+    fn device(&mut self, netns: u32, index: u32, name: String) -> Device {
+        let known = if name.is_empty() { self.devices.name(netns, index) } else { Some(name) };
+        Device { index, name: known.unwrap_or_default() }
     }
 
     fn stack(&mut self, addresses: &[u64]) -> Vec<String> {
