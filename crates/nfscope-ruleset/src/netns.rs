@@ -6,7 +6,7 @@
 //! `/run/docker/netns`, and has the inode number that all of these show.
 
 use std::collections::{HashMap, HashSet};
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::fs::{self, File};
 use std::io;
 use std::mem::MaybeUninit;
@@ -127,6 +127,18 @@ impl Handle {
         let result = work();
         guard.now()?;
         Ok(result)
+    }
+
+    /// The name of the namespace's device with an index.
+    pub fn device_name(&self, index: u32) -> Option<String> {
+        let mut name = [0_u8; libc::IF_NAMESIZE];
+        let found = self.within(|| {
+            // SAFETY: the buffer has the room that the function may fill.
+            let end = unsafe { libc::if_indextoname(index, name.as_mut_ptr().cast()) };
+            !end.is_null()
+        });
+        let name = CStr::from_bytes_until_nul(&name).ok()?;
+        found.ok()?.then(|| name.to_string_lossy().into_owned())
     }
 }
 
@@ -256,6 +268,7 @@ mod tests {
         assert_eq!(Handle::find(own.inode()).unwrap().inode(), own.inode());
         assert_eq!(all().first(), Some(&own.inode()));
         assert_eq!(own.within(|| 5).unwrap(), 5);
+        assert_eq!(own.device_name(u32::MAX), None);
     }
 
     #[test]

@@ -1,5 +1,5 @@
-# Resets by rules that are not in the way of IP: a bridge's, one of iptables-legacy;
-# the modules come when nfscope runs already.
+# Resets by rules that are not in the way of IP, or not nft's own: a bridge's, one of
+# iptables-legacy, one of iptables-nft; the modules come when nfscope runs already.
 # timeout: 120
 bridge_topology
 nfscope_run resets --json
@@ -17,11 +17,14 @@ if within server iptables-legacy -A INPUT -p tcp --dport 10001 \
     -j REJECT --reject-with tcp-reset 2>"$W/legacy"; then
     legacy=1
 fi
+within server iptables -A INPUT -p tcp --dport 10002 -j REJECT --reject-with tcp-reset
 # what was loaded is noticed in the next round
 for _ in {1..100}; do
     send client tcp 10.0.0.2:10000 --wait 800
     [ -z "$legacy" ] || send client tcp 10.0.0.2:10001 --wait 800
-    grep -q '"reject_rule".*"name":"switch"\|"name":"switch".*"reject_rule"' "$EVENTS" && break
+    send client tcp 10.0.0.2:10002 --wait 800
+    grep -q '"reject_rule".*"name":"switch"\|"name":"switch".*"reject_rule"' "$EVENTS" &&
+        grep -q '"source_port":10002.*"iptables"' "$EVENTS" && break
     sleep 0.2
 done
 nfscope_stop
@@ -30,6 +33,8 @@ expect_events lost 0
 expect_events reset 1+ cause=reject_rule direction=sent netns.name=switch source=10.0.0.2 \
     source_port=10000 rule.handle="$rejects" rule.family=bridge rule.chain=forward \
     "rule.rule=tcp dport 10000 reject with tcp reset" answers.flags=S
+expect_events reset 1+ cause=reject_rule direction=sent netns.name=server source_port=10002 \
+    rule.table=filter rule.chain=INPUT rule.iptables~10002 answers.flags=S
 expect_events reset 0 cause=unknown
 if [ -n "$legacy" ]; then
     expect_events reset 1+ cause=reject_rule direction=sent netns.name=server source_port=10001 \

@@ -17,6 +17,7 @@ table ip nat {
 table inet filter {
     chain input {
         type filter hook input priority filter; policy accept;
+        ct state invalid counter
         tcp dport 10000 reject with tcp reset
     }
 }
@@ -229,11 +230,11 @@ expect_events reset 1 direction=sent netns.name=client source_port=4208 cause=li
 expect_events reset 1 direction=received netns.name=server source_port=4208 accepted=true
 for address in 10.0.0.254 fd00::fe; do
     expect_events reset 1 direction=sent netns.name=router source="$address" source_port=9 \
-        cause=no_listener '!state' answers.flags=S
+        cause=no_listener '!state' answers.flags=S '!conntrack_invalid' hint~ss
     expect_events reset 1 direction=received netns.name=client source="$address" source_port=9 \
         accepted=true state=syn-sent
     expect_events reset 1 direction=sent netns.name=router source="$address" source_port=10000 \
-        cause=reject_rule rule.handle="$rejects" rule.chain=input \
+        cause=reject_rule rule.handle="$rejects" rule.chain=input '!conntrack_invalid' \
         "rule.rule=tcp dport 10000 reject with tcp reset"
 done
 expect_events reset 1 direction=sent netns.name=router source_port=8080 cause=no_connection \

@@ -59,6 +59,8 @@ pub struct ResetCollector {
     // fields are dropped in order: first no more events, then the maps
     links: Vec<Link>,
     netfilter: Option<Netfilter>,
+    /// What netfilter's former programs lost.
+    lost_before: Losses,
     ring: RingBuffer<'static>,
     queue: Rc<RefCell<Vec<ResetRecord>>>,
     counters: MapMemory,
@@ -167,6 +169,7 @@ impl ResetCollector {
         Ok(Self {
             links,
             netfilter: None,
+            lost_before: Losses::default(),
             ring,
             queue,
             counters,
@@ -195,12 +198,28 @@ impl ResetCollector {
         places: &NetfilterPlaces,
         btf: &Btf,
     ) -> Result<(), CollectError> {
-        // what is not loaded any more was probed in vain
-        self.netfilter = None;
-        let hooks: Vec<u8> = places.hooks().into_iter().flat_map(u64::to_ne_bytes).collect();
-        object::set_value(&self.object, "tracking", &hooks)?;
+        // loading takes long: what is attached works until then
+        let loaded = self.load_netfilter(places, btf);
+        if let Some(old) = self.netfilter.take() {
+            self.lost_before.add(old.end());
+        }
+        // what the kernel keeps is learnt anew
+        let tracking = places.hooks().into_iter().chain([0]);
+        let tracking: Vec<u8> = tracking.flat_map(u64::to_ne_bytes).collect();
+        object::set_value(&self.object, "tracking", &tracking)?;
+        let Some(mut netfilter) = loaded? else { return Ok(()) };
+        netfilter.attach(places)?;
+        self.netfilter = Some(netfilter);
+        Ok(())
+    }
+
+    fn load_netfilter(
+        &self,
+        places: &NetfilterPlaces,
+        btf: &Btf,
+    ) -> Result<Option<Netfilter>, CollectError> {
         if places.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let mut config = self.config.clone();
         places.configure(&mut config);
@@ -209,9 +228,7 @@ impl ResetCollector {
         let maps: Vec<_> = maps.into_iter().collect::<Result<_, CollectError>>()?;
         let fds: Vec<_> = maps.iter().map(|(name, map)| (*name, map.as_fd())).collect();
         let shared = (&fds[..], self.ring_bytes);
-        self.netfilter =
-            Some(Netfilter::start(places, &config, self.filter.as_ref(), shared, btf)?);
-        Ok(())
+        Netfilter::load(places, &config, self.filter.as_ref(), shared, btf).map(Some)
     }
 
     /// Waits up to `timeout` for records and returns them in the order in
@@ -229,10 +246,9 @@ impl ResetCollector {
     /// What was lost so far.
     pub fn losses(&self) -> Losses {
         let mut all = losses(&self.object, &self.counters, self.links.iter());
+        all.add(self.lost_before);
         if let Some(netfilter) = &self.netfilter {
-            let more = netfilter.losses();
-            all.ring += more.ring;
-            all.nested += more.nested;
+            all.add(netfilter.losses());
         }
         all
     }

@@ -16,6 +16,13 @@
 
 /* include/uapi/linux/in.h, include/net/tcp_states.h, include/net/tcp.h */
 #define IPPROTO_TCP 6
+/* include/net/ipv6.h: headers that may stand before it */
+#define NEXTHDR_HOP 0
+#define NEXTHDR_ROUTING 43
+#define NEXTHDR_FRAGMENT 44
+#define NEXTHDR_AUTH 51
+#define NEXTHDR_DEST 60
+#define MOST_EXTENSIONS 8
 #define TCP_TIME_WAIT 6
 #define TCP_CLOSE 7
 #define TCP_NEW_SYN_RECV 12
@@ -73,6 +80,40 @@ static __always_inline u16 be16(const u8 *at)
 }
 
 /*
+ * Where TCP's header is behind those of IPv6, from the buffer's start; 0: the packet
+ * is none of TCP, or not its first fragment. transport_header does not tell before the
+ * kernel has gone through them itself, which it does only for packets to itself.
+ */
+static __always_inline u32 behind_extensions(u64 head, u32 at, u32 next)
+{
+#pragma clang loop unroll(disable)
+	for (u32 i = 0; i < MOST_EXTENSIONS; i++) {
+		u8 header[4] = {};
+		u32 bytes;
+
+		if (next == IPPROTO_TCP)
+			return at;
+		if (bpf_probe_read_kernel(header, sizeof(header), (void *)(head + at)))
+			return 0;
+		if (next == NEXTHDR_FRAGMENT) {
+			if (be16(header + 2) & 0xfff8)
+				return 0;
+			bytes = 8;
+		} else if (next == NEXTHDR_AUTH) {
+			bytes = (header[1] + 2) * 4;
+		} else if (next == NEXTHDR_HOP || next == NEXTHDR_ROUTING ||
+			   next == NEXTHDR_DEST) {
+			bytes = (header[1] + 1) * 8;
+		} else {
+			return 0;
+		}
+		at += bytes;
+		next = header[0];
+	}
+	return next == IPPROTO_TCP ? at : 0;
+}
+
+/*
  * A TCP segment in the packet's linear part: its addresses and ports, from its
  * own point of view, and `to`. False: there is none.
  */
@@ -98,9 +139,10 @@ static __always_inline bool read_segment(struct scratch *s, struct sk_buff *skb,
 	} else if (ip[0] >> 4 == 6) {
 		u64 from = head + network;
 
+		transport = behind_extensions(head, network + IPV6_BYTES, ip[6]);
+		if (!transport)
+			return false;
 		r->family = AF_INET6;
-		transport = ip[6] == IPPROTO_TCP ? network + IPV6_BYTES :
-						   READ(skb, transport_header);
 		bpf_probe_read_kernel(r->source_address, 16, (void *)(from + 8));
 		bpf_probe_read_kernel(r->destination_address, 16, (void *)(from + 24));
 	} else {
@@ -274,15 +316,17 @@ static __always_inline int finish(void *ctx, struct scratch *s, bool probe)
 
 	if (cfg.only_netns && r->netns != cfg.only_netns)
 		return 0;
-	/* what a connection takes is known by its arrival */
-	if (cfg.only_device && r->kind != RESET_ACCEPTED) {
+	/* what a connection takes is known by its arrival; a device of which only the index
+	 * is known, or none, by user space */
+	if (cfg.only_device && r->kind != RESET_ACCEPTED && r->device[0]) {
 		u64 name[2] = {};
 
 		bpf_probe_read_kernel_str(name, sizeof(name), r->device);
 		if (name[0] != cfg.only_device_name[0] || name[1] != cfg.only_device_name[1])
 			return 0;
 	}
-	if (!wanted(s))
+	/* nor is its filter asked twice: the connection alone may lack the numbers */
+	if (r->kind != RESET_ACCEPTED && !wanted(s))
 		return 0;
 	r->time = bpf_ktime_get_ns();
 	r->cpu = bpf_get_smp_processor_id();

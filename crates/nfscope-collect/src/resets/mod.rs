@@ -7,7 +7,7 @@ mod netfilter;
 mod record;
 
 pub use collector::{ResetCollector, ResetOptions};
-pub use netfilter::{EvalValues, LoadedModules, NetfilterPlaces};
+pub use netfilter::{EvalValues, LoadedModules, NetfilterPlaces, TARGET};
 pub use record::{Context, Kind, ResetRecord, Segment};
 
 /// How many events were lost, since the start.
@@ -17,4 +17,11 @@ pub struct Losses {
     pub ring: u64,
     /// The kernel left a program out, because another one ran on the CPU.
     pub nested: u64,
+}
+
+impl Losses {
+    fn add(&mut self, more: Self) {
+        self.ring += more.ring;
+        self.nested += more.nested;
+    }
 }

@@ -21,6 +21,8 @@ struct rejected {
 	u64 rule; /* 0: no expression of nftables */
 	u64 chain; /* the base chain */
 	u64 state; /* struct nf_hook_state */
+	u32 behind; /* conntrack's hooks are before that */
+	u32 has_rule; /* HAS_RULE* */
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -60,17 +62,29 @@ int at_chain(struct pt_regs *ctx)
 #define NFT_REJECT_TCP_RST 1
 #define EXPR_DATA 8
 
-static __always_inline int rejected(struct pt_regs *ctx, struct rejected *to, u64 *skb)
-{
-	u64 expr = PT_REGS_PARM1(ctx), pkt = PT_REGS_PARM3(ctx), *chain;
+/* include/uapi/linux/netfilter_ipv4/ipt_REJECT.h, netfilter_ipv6/ip6t_REJECT.h: what
+ * their info, there, begins with */
+#define IPT_TCP_RESET 7
+#define IP6T_TCP_RESET 6
 
-	if ((load_u32(expr + EXPR_DATA) & 0xff) != NFT_REJECT_TCP_RST)
-		return 0;
+/* An expression with a packet, at the entry of its function. */
+static __always_inline void expression(struct pt_regs *ctx, struct rejected *to, u64 *skb)
+{
+	u64 pkt = PT_REGS_PARM3(ctx), *chain;
+
 	*skb = load_u64(pkt + cfg.nft.pkt_skb);
 	to->rule = cfg.eval_rule.kind ? VALUE(eval_rule) : 0;
 	chain = cfg.eval_chain.kind ? 0 : bpf_map_lookup_elem(&chains, &pkt);
 	to->chain = cfg.eval_chain.kind ? VALUE(eval_chain) : chain ? *chain : 0;
 	to->state = load_u64(pkt + cfg.nft.pkt_state);
+}
+
+static __always_inline int rejected(struct pt_regs *ctx, struct rejected *to, u64 *skb)
+{
+	if ((load_u32(PT_REGS_PARM1(ctx) + EXPR_DATA) & 0xff) != NFT_REJECT_TCP_RST)
+		return 0;
+	expression(ctx, to, skb);
+	to->has_rule = HAS_RULE;
 	return 1;
 }
 
@@ -88,13 +102,13 @@ static __always_inline int report(void *ctx, u64 address, const struct rejected 
 		return 0;
 	r->skb = address;
 	packet_place(r, skb);
-	conntrack_word(s, skb, r->answered.seq);
+	conntrack_word(s, skb, r->answered.seq, by->behind);
 	if (by->rule) {
 		struct part_base base = {};
 
 		nft_names(&r->nft, by->rule, by->chain, true);
 		nft_hook_at(&r->nft, by->state, &base, 0);
-		r->has_rule = 1;
+		r->has_rule = by->has_rule;
 	}
 	return finish(ctx, s, true);
 }
@@ -108,6 +122,26 @@ int at_reject_eval(struct pt_regs *ctx)
 
 	if (rejected(ctx, &by, &skb))
 		bpf_map_update_elem(&rejects, &skb, &by, 0);
+	return 0;
+}
+
+/*
+ * nft_target_eval_xt(expr, regs, pkt): a target of iptables-nft, which may be another
+ * than REJECT and begin with the same number. Its note then stays; user space believes
+ * one where this function is on the stack, and the last of a packet is its own then.
+ */
+SEC("kprobe")
+int at_reject_target(struct pt_regs *ctx)
+{
+	u32 with = load_u32(PT_REGS_PARM1(ctx) + EXPR_DATA);
+	struct rejected by = {};
+	u64 skb;
+
+	if (with != IPT_TCP_RESET && with != IP6T_TCP_RESET)
+		return 0;
+	expression(ctx, &by, &skb);
+	by.has_rule = HAS_RULE_OF_TARGET;
+	bpf_map_update_elem(&rejects, &skb, &by, 0);
 	return 0;
 }
 
@@ -132,14 +166,21 @@ SEC("kprobe")
 int at_reject(struct pt_regs *ctx)
 {
 	u64 third = PT_REGS_PARM3(ctx), skb;
-	struct rejected none = {}, *by;
+	struct rejected by = {}, *found;
+	struct sk_buff *packet;
 
 	if (cfg.reject_skb.kind)
 		skb = VALUE(reject_skb);
 	else
 		skb = third >> 32 ? third : PT_REGS_PARM2(ctx);
-	by = bpf_map_lookup_elem(&rejects, &skb);
-	bpf_map_update_elem(&leaving, &skb, by ? by : &none, 0);
+	found = bpf_map_lookup_elem(&rejects, &skb);
+	if (found)
+		by = *found;
+	/* at prerouting there is no route yet, at output there is a socket: a chain may be
+	 * before conntrack there */
+	packet = SKB(skb);
+	by.behind = READ(packet, _skb_refdst) && !READ_POINTER(packet, sk);
+	bpf_map_update_elem(&leaving, &skb, &by, 0);
 	bpf_map_delete_elem(&rejects, &skb);
 	return 0;
 }

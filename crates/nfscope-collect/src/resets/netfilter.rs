@@ -1,12 +1,13 @@
 //! Probes in netfilter: at what rejects packets with a reset, and at what calls
 //! them INVALID. They are parts of modules, which come and go.
 
+use std::collections::HashMap;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 
 use libbpf_rs::{Link, Object};
 use nfscope_kernel::btf::Btf;
-use nfscope_kernel::symbols::{Wanted, find_symbols};
+use nfscope_kernel::symbols;
 
 use super::Losses;
 use super::collector::{losses, set_ring};
@@ -23,17 +24,23 @@ const OBJECT: Compiled = object::compiled!("netfilter");
 /// What is behind all conditions, in every kernel.
 const SENT: (&str, &str) = ("at_reject_sent", "nf_ct_attach");
 const CONNTRACK: &str = "nf_conntrack";
+/// What calls targets of iptables-nft.
+pub const TARGET: &str = "nft_target_eval_xt";
 /// Program, function, and its module.
-const PLACES: [(&str, &str, &str); 8] = [
+const PLACES: [(&str, &str, &str); 9] = [
     ("at_invalid", "nf_ct_l4proto_log_invalid", CONNTRACK),
     ("at_reject", "nf_send_reset", "nf_reject_ipv4"),
     ("at_reject", "nf_send_reset6", "nf_reject_ipv6"),
     ("at_reject_eval", "nft_reject_ipv4_eval", "nft_reject_ipv4"),
     ("at_reject_eval", "nft_reject_ipv6_eval", "nft_reject_ipv6"),
     ("at_reject_eval", "nft_reject_inet_eval", "nft_reject_inet"),
+    ("at_reject_target", TARGET, "nft_compat"),
     ("at_reject_link", "nft_reject_bridge_eval", "nft_reject_bridge"),
     ("at_reject_link", "nft_reject_netdev_eval", "nft_reject_netdev"),
 ];
+
+/// conntrack's hook functions at prerouting: `net/netfilter/nf_conntrack_proto.c`.
+const HOOKS: [&str; 2] = ["ipv4_conntrack_in", "ipv6_conntrack_in"];
 
 /// Where expressions are called without their base chain in any register.
 const CHAIN: (&str, &str) = ("at_chain", "nft_do_chain");
@@ -54,7 +61,10 @@ pub type LoadedModules = Vec<(&'static str, String)>;
 /// What of it can be probed.
 #[derive(Debug, Clone, Default)]
 pub struct NetfilterPlaces {
-    modules: LoadedModules,
+    /// The functions that are there, of modules or built in, and conntrack's hooks.
+    functions: HashMap<&'static str, u64>,
+    /// Functions of loaded modules that are not there.
+    absent: Vec<&'static str>,
     format: [ValueAt; 2],
     skb: ValueAt,
     eval: Option<EvalValues>,
@@ -62,7 +72,8 @@ pub struct NetfilterPlaces {
 }
 
 impl NetfilterPlaces {
-    /// What is loaded now.
+    /// The modules that are loaded now. What is built in may not show here, but does
+    /// not come and go.
     pub fn loaded() -> LoadedModules {
         let mut all = LoadedModules::new();
         for (_, _, module) in PLACES {
@@ -76,7 +87,14 @@ impl NetfilterPlaces {
     }
 
     /// `types`: those of a module, as far as the kernel tells them.
-    pub fn new(modules: LoadedModules, types: impl Fn(&str) -> Option<Btf>) -> Self {
+    pub fn new(modules: &LoadedModules, types: impl Fn(&str) -> Option<Btf>) -> Self {
+        let functions = functions();
+        let loaded = |module| modules.iter().any(|(loaded, _)| *loaded == module);
+        let absent = PLACES
+            .iter()
+            .filter(|(_, function, module)| loaded(*module) && !functions.contains_key(function))
+            .map(|(_, function, _)| *function)
+            .collect();
         let format = ModuleArguments::conntrack(types(CONNTRACK).as_ref());
         let parameters =
             [("nf_reject_ipv4", "nf_send_reset"), ("nf_reject_ipv6", "nf_send_reset6")]
@@ -85,7 +103,7 @@ impl NetfilterPlaces {
         // 5.10 tells no types of modules
         let skb = parameters.and_then(|all| all.iter().position(|(_, k)| is_packet(k)));
         let skb = skb.map_or(ValueAt::None, argument);
-        Self { modules, format, skb, ..Self::default() }
+        Self { functions, absent, format, skb, ..Self::default() }
     }
 
     /// With what tells the rules of nftables.
@@ -94,26 +112,24 @@ impl NetfilterPlaces {
         self
     }
 
-    /// Addresses of conntrack's hook functions (`net/netfilter/nf_conntrack_proto.c`);
-    /// 0: not there.
+    /// Addresses of conntrack's hook functions; 0: not there.
     pub(super) fn hooks(&self) -> [u64; 2] {
-        let Some((_, at)) = self.modules.iter().find(|(module, _)| *module == CONNTRACK) else {
-            return [0; 2];
-        };
-        // built in it has no sections, and symbols of the kernel's own
-        let module = (!at.is_empty()).then_some(CONNTRACK);
-        let wanted = ["ipv4_conntrack_in", "ipv6_conntrack_in"].map(|name| Wanted { name, module });
-        let mut found = find_symbols(&wanted).unwrap_or_default().into_iter();
-        [(); 2].map(|()| found.next().flatten().map_or(0, |symbol| symbol.address))
+        HOOKS.map(|name| self.functions.get(name).copied().unwrap_or(0))
     }
 
-    /// Whether expressions of nftables that reject are loaded.
+    /// Functions of loaded modules that this kernel does not have under their names:
+    /// what passes there is not seen.
+    pub fn absent(&self) -> &[&'static str] {
+        &self.absent
+    }
+
+    /// Whether expressions of nftables that can reject are there.
     pub fn has_expressions(&self) -> bool {
-        self.modules.iter().any(|(module, _)| module.starts_with("nft_"))
+        self.functions.keys().any(|function| function.starts_with("nft_"))
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.modules.is_empty()
+        PLACES.iter().all(|(_, function, _)| !self.functions.contains_key(function))
     }
 
     pub(super) fn configure(&self, config: &mut Config) {
@@ -132,8 +148,8 @@ impl NetfilterPlaces {
         let chain = chain.then_some(CHAIN);
         let places = PLACES
             .iter()
-            .filter(|(program, _, module)| {
-                self.modules.iter().any(|(loaded, _)| loaded == module)
+            .filter(|(program, function, _)| {
+                self.functions.contains_key(function)
                     && (self.eval.is_some() || ["at_reject", "at_invalid"].contains(program))
             })
             .map(|(program, function, _)| (*program, *function));
@@ -141,7 +157,22 @@ impl NetfilterPlaces {
     }
 }
 
-/// The attached probes.
+/// The places' functions that the kernel has now, and conntrack's hooks, with their
+/// addresses; where it hides those, 0.
+fn functions() -> HashMap<&'static str, u64> {
+    let names = PLACES.iter().map(|(_, function, _)| *function).chain(HOOKS);
+    let wanted: HashMap<&str, &'static str> = names.map(|name| (name, name)).collect();
+    let mut found = HashMap::new();
+    // what it has read so far counts when the table cannot be read further
+    let _ = symbols::each(|line| {
+        if let Some(name) = wanted.get(line.name).filter(|_| line.is_text()) {
+            found.entry(*name).or_insert(line.address);
+        }
+    });
+    found
+}
+
+/// The programs, loaded, and their probes.
 pub struct Netfilter {
     links: Vec<Link>,
     counters: MapMemory,
@@ -149,7 +180,8 @@ pub struct Netfilter {
 }
 
 impl Netfilter {
-    pub(super) fn start(
+    /// Not attached yet.
+    pub(super) fn load(
         places: &NetfilterPlaces,
         config: &Config,
         filter: Option<&nfscope_filter::Compiled>,
@@ -163,16 +195,27 @@ impl Netfilter {
         let mut programs: Vec<&str> = places.probes().map(|(program, _)| program).collect();
         programs.push(SENT.0);
         let object = object::load(open, &programs)?;
-        let mut links = Vec::new();
+        let counters = object::memory(&object, ".bss")?;
+        Ok(Self { links: Vec::new(), counters, object })
+    }
+
+    pub(super) fn attach(&mut self, places: &NetfilterPlaces) -> Result<(), CollectError> {
         for (program, function) in std::iter::once(SENT).chain(places.probes()) {
             let attach = |p: &libbpf_rs::ProgramMut<'_>| raw::attach_kprobe(p, function, 0);
-            links.push(object::with_program(&object, program, attach)?);
+            self.links.push(object::with_program(&self.object, program, attach)?);
         }
-        let counters = object::memory(&object, ".bss")?;
-        Ok(Self { links, counters, object })
+        Ok(())
     }
 
     pub(super) fn losses(&self) -> Losses {
         losses(&self.object, &self.counters, self.links.iter())
+    }
+
+    /// Detaches everything; what was lost until then.
+    pub(super) fn end(mut self) -> Losses {
+        // the links count what the kernel skipped, the object what found no room
+        let nested = self.losses().nested;
+        self.links.clear();
+        Losses { nested, ..self.losses() }
     }
 }

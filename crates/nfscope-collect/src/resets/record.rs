@@ -99,8 +99,10 @@ pub struct ResetRecord {
     /// conntrack called the answered segment INVALID, for this reason; empty: it
     /// told none.
     pub invalid: Option<String>,
-    /// The rule that rejects.
+    /// The rule that rejects; of a target, if `nft_target_eval_xt` is on the stack.
     pub nft: Option<NftPart>,
+    /// It is the rule of a target of iptables-nft.
+    pub of_target: bool,
     /// Kernel stack, innermost first.
     pub stack: Vec<u64>,
 }
@@ -109,6 +111,7 @@ pub struct ResetRecord {
 const NOT_THERE: u32 = u32::MAX;
 const SEQ_UNKNOWN: u32 = 0x100;
 const STACK: usize = 32;
+const HAS_RULE_OF_TARGET: u32 = 2;
 const INVALID_TEXT: usize = 96;
 const CONTEXT_PROCESS: u32 = 1;
 const CONTEXT_INTERRUPT: u32 = 2;
@@ -130,12 +133,12 @@ impl ResetRecord {
         let (device, command) = (r.name(16)?, r.name(16)?);
         let (invalid, _) = (r.u32()? != 0, r.u32()?);
         let text = r.name(INVALID_TEXT)?;
-        let has_rule = r.u32()? != 0;
+        let rule = r.u32()?;
         let stack_bytes = usize::try_from(r.u32()?.cast_signed()).unwrap_or(0);
         let mut words = Reader(r.take(STACK * 8)?);
         let stack = (0..(stack_bytes / 8).min(STACK)).map(|_| words.u64());
         let stack = stack.collect::<Option<Vec<_>>>()?;
-        let nft = if has_rule {
+        let nft = if rule != 0 {
             r.u32()?;
             // the part's kind says nothing here
             let rest = r.take(r.0.len())?;
@@ -166,6 +169,7 @@ impl ResetRecord {
             answered,
             invalid: invalid.then_some(text),
             nft,
+            of_target: rule == HAS_RULE_OF_TARGET,
             stack,
         })
     }

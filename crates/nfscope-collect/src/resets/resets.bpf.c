@@ -76,6 +76,27 @@ int at_v6_reply(struct pt_regs *ctx)
 	return remember(PT_REGS_PARM1(ctx), PT_REGS_PARM2(ctx), reason);
 }
 
+/* Whether packets that TCP gets have the connection that conntrack found for them. */
+static __always_inline bool keeps_connections(u32 family)
+{
+	u32 zero = 0;
+	struct tracking *t = bpf_map_lookup_elem(&tracking, &zero);
+
+	return family == AF_INET || (t && t->v6_keeps);
+}
+
+static __always_inline void learn_v6_keeps(struct sk_buff *skb)
+{
+	u32 zero = 0;
+	struct tracking *t;
+
+	if (!READ(skb, _nfct))
+		return;
+	t = bpf_map_lookup_elem(&tracking, &zero);
+	if (t && !t->v6_keeps)
+		t->v6_keeps = 1;
+}
+
 static __always_inline int reply_sent(void *ctx, u64 address)
 {
 	struct reply *found = bpf_map_lookup_elem(&replies, &address), reply;
@@ -97,7 +118,7 @@ static __always_inline int reply_sent(void *ctx, u64 address)
 		socket_place(r, reply.sk);
 		state_before(r, reply.sk);
 	}
-	conntrack_word(s, skb, r->answered.seq);
+	conntrack_word(s, skb, r->answered.seq, keeps_connections(r->family));
 	return finish(ctx, s, true);
 }
 
@@ -219,7 +240,7 @@ int at_accepted(struct pt_regs *ctx)
 	return finish(ctx, s, true);
 }
 
-static __always_inline int passes(void *ctx, u64 address, u32 kind, u32 which)
+static __always_inline int passes(void *ctx, u64 address, u32 kind, u32 which, bool v6)
 {
 	struct scratch *s = space(which);
 	struct sk_buff *skb = SKB(address);
@@ -228,6 +249,8 @@ static __always_inline int passes(void *ctx, u64 address, u32 kind, u32 which)
 
 	if (!s)
 		return 0;
+	if (kind == RESET_ARRIVED && v6)
+		learn_v6_keeps(skb);
 	/* most are none: look at the flags alone */
 	if (kind == RESET_ARRIVED) {
 		at = READ(skb, transport_header) + 12;
@@ -242,22 +265,22 @@ static __always_inline int passes(void *ctx, u64 address, u32 kind, u32 which)
 	return finish(ctx, s, which == SPACE_PROBE);
 }
 
-#define PASSES(name, kind)                                                               \
+#define PASSES(name, kind, v6)                                                           \
 	SEC("kprobe")                                                                     \
 	int name##_kprobe(struct pt_regs *ctx)                                            \
 	{                                                                                 \
-		return passes(ctx, PT_REGS_PARM1(ctx), kind, SPACE_PROBE);                \
+		return passes(ctx, PT_REGS_PARM1(ctx), kind, SPACE_PROBE, v6);            \
 	}                                                                                 \
 	SEC("fentry")                                                                     \
 	int name##_fentry(u64 *ctx)                                                       \
 	{                                                                                 \
-		return passes(ctx, ctx[0], kind, SPACE_ENTRY);                            \
+		return passes(ctx, ctx[0], kind, SPACE_ENTRY, v6);                        \
 	}
 
-PASSES(at_v4_arrival, RESET_ARRIVED) /* tcp_v4_rcv(skb) */
-PASSES(at_v6_arrival, RESET_ARRIVED) /* tcp_v6_rcv(skb) */
-PASSES(at_v4_forward, RESET_FORWARDED) /* ip_forward(skb) */
-PASSES(at_v6_forward, RESET_FORWARDED) /* ip6_forward(skb) */
+PASSES(at_v4_arrival, RESET_ARRIVED, false) /* tcp_v4_rcv(skb) */
+PASSES(at_v6_arrival, RESET_ARRIVED, true) /* tcp_v6_rcv(skb) */
+PASSES(at_v4_forward, RESET_FORWARDED, false) /* ip_forward(skb) */
+PASSES(at_v6_forward, RESET_FORWARDED, true) /* ip6_forward(skb) */
 
 /* include/linux/socket.h, include/linux/net.h */
 #define AF_PACKET 17

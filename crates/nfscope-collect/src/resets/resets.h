@@ -55,6 +55,8 @@ struct segment {
 };
 
 #define RESET_STACK 32
+#define HAS_RULE 1
+#define HAS_RULE_OF_TARGET 2 /* if nft_target_eval_xt is on the stack */
 #define INVALID_TEXT 96
 
 struct reset {
@@ -82,7 +84,7 @@ struct reset {
 	u32 invalid; /* conntrack called the answered segment INVALID */
 	u32 unused;
 	char invalid_text[INVALID_TEXT]; /* why */
-	u32 has_rule; /* nft is filled */
+	u32 has_rule; /* HAS_RULE*: nft is filled; 0: it is not */
 	s32 stack_size; /* bytes used in stack; negative: the walk's error */
 	u64 stack[RESET_STACK];
 	struct part_nft nft;

@@ -22,6 +22,10 @@ struct {
 /* conntrack's hook functions at prerouting: of IPv4, of IPv6; 0: it is not loaded */
 struct tracking {
 	u64 hooks[2];
+	/* a connection was seen at a packet that tcp_v6_rcv got: this kernel does not
+	 * take it away before ("netfilter: keep conntrack reference until IPsecv6 policy
+	 * checks are done", 6.4 and later releases of some before) */
+	u64 v6_keeps;
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -57,8 +61,13 @@ static __always_inline bool is_tracking(u64 net, u32 family)
 	return false;
 }
 
-/* What conntrack said of the packet that is answered. */
-static __always_inline void conntrack_word(struct scratch *s, struct sk_buff *skb, u32 seq)
+/*
+ * What conntrack said of the packet that is answered. `behind`: conntrack has had the
+ * packet if it is in use there, so that one without a connection is INVALID; else its
+ * words alone tell.
+ */
+static __always_inline void conntrack_word(struct scratch *s, struct sk_buff *skb, u32 seq,
+					   bool behind)
 {
 	struct reset *r = &s->reset;
 	u64 key = (u64)skb;
@@ -67,7 +76,7 @@ static __always_inline void conntrack_word(struct scratch *s, struct sk_buff *sk
 	/* for a socket TCP takes the connection away from the packet */
 	if (READ(skb, _nfct))
 		return;
-	if (!r->sk && READ_POINTER(skb, dev))
+	if (behind && !r->sk && READ_POINTER(skb, dev))
 		r->invalid = is_tracking((u64)LOAD(struct net_device, READ_POINTER(skb, dev),
 						   nd_net.net),
 					 r->family);

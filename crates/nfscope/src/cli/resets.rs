@@ -27,7 +27,7 @@ pub struct ResetsArguments {
     #[arg(value_name = "EXPR", trailing_var_arg = true, allow_hyphen_values = false)]
     pub expression: Vec<String>,
 
-    /// Only packets of this device
+    /// Only packets of this device, and those whose device the kernel does not tell
     #[arg(short, long, value_name = "DEVICE")]
     pub interface: Option<String>,
 

@@ -67,8 +67,8 @@ pub fn run(arguments: &ResetsArguments) -> Result<(), Failure> {
             let now = NetfilterPlaces::loaded();
             if now != loaded {
                 loaded = now;
-                let notice = attach(&mut collector, &loaded, &Machine::read()?);
-                notice.into_iter().try_for_each(|text| stream.notice(text))?;
+                let notices = attach(&mut collector, &loaded, &Machine::read()?);
+                notices.into_iter().try_for_each(|text| stream.notice(text))?;
             }
             stream.losses(collector.losses())?;
         }
@@ -95,29 +95,28 @@ pub fn run(arguments: &ResetsArguments) -> Result<(), Failure> {
 }
 
 fn notices(collector: &ResetCollector) -> Vec<String> {
-    let mut out: Vec<String> = collector
-        .absent()
-        .iter()
-        .map(|function| {
-            format!("this kernel does not let {function} be probed: what passes there is not seen")
-        })
-        .collect();
+    let mut out: Vec<String> =
+        collector.absent().iter().map(|function| not_probed(function)).collect();
     if !collector.context_known() {
         out.push("this kernel does not tell whether it works for a process: none is named".into());
     }
     out
 }
 
-/// Attaches to what is loaded of netfilter; a sentence about what does not work.
+fn not_probed(function: &str) -> String {
+    format!("this kernel does not let {function} be probed: what passes there is not seen")
+}
+
+/// Attaches to what there is of netfilter; sentences about what does not work.
 fn attach(
     collector: &mut ResetCollector,
     loaded: &LoadedModules,
     machine: &Machine,
-) -> Option<String> {
+) -> Vec<String> {
     let kernel = Arc::new(machine.btf.kernel().clone());
     let types = |module: &str| Btf::module(module, Arc::clone(&kernel)).ok();
-    let mut places = NetfilterPlaces::new(loaded.clone(), types);
-    let mut notice = None;
+    let mut places = NetfilterPlaces::new(loaded, types);
+    let mut notices: Vec<String> = places.absent().iter().map(|f| not_probed(f)).collect();
     if places.has_expressions() {
         match rules(machine) {
             Ok(eval) => {
@@ -126,16 +125,16 @@ fn attach(
                 }
             }
             Err(why) => {
-                notice = Some(format!(
+                notices.push(format!(
                     "rules that reject are not named, and those of bridges not seen: {why}"
                 ));
             }
         }
     }
-    match collector.attach_netfilter(&places, &machine.btf) {
-        Ok(()) => notice,
-        Err(e) => Some(format!("resets by netfilter are not seen: {e}")),
+    if let Err(e) = collector.attach_netfilter(&places, &machine.btf) {
+        notices.push(format!("resets by netfilter are not seen: {e}"));
     }
+    notices
 }
 
 /// Where a rule is when one of its expressions runs.

@@ -37,6 +37,7 @@ pub struct Stream {
     arrived: VecDeque<(ResetRecord, Instant)>,
     waiting: VecDeque<Waiting>,
     sink: Box<dyn Sink>,
+    device: Option<String>,
     limit: Option<u64>,
     shown: u64,
     losses: Losses,
@@ -64,6 +65,7 @@ impl Stream {
             arrived: VecDeque::new(),
             waiting: VecDeque::new(),
             sink,
+            device: a.interface.clone(),
             limit: a.count,
             shown: 0,
             losses: Losses::default(),
@@ -97,6 +99,13 @@ impl Stream {
 
     fn event(&mut self, record: ResetRecord, accepted: Option<ResetRecord>) {
         let reset = Box::new(self.resolver.event(&record, accepted.as_ref()));
+        // the programs compare the names that they know; one that nobody knows may be it
+        if let (Some(only), Some(device)) = (&self.device, &reset.device)
+            && !device.name.is_empty()
+            && device.name != *only
+        {
+            return;
+        }
         let record = accepted.unwrap_or(record);
         self.waiting.push_back(Waiting { reset, record, since: Instant::now() });
     }

@@ -48,6 +48,7 @@ const NAMES: [&str; 12] = [
 ];
 /// `include/net/tcp.h`
 const SYN: u8 = 2;
+const ACK: u8 = 0x10;
 
 /// A state as `ss` spells it; a number that has no name here as it is.
 pub fn state(number: u8) -> String {
@@ -68,7 +69,7 @@ impl Facts<'_> {
     }
 
     /// Whether one of these functions is on the way.
-    fn passed(&self, functions: &[&str]) -> bool {
+    pub fn passed(&self, functions: &[&str]) -> bool {
         // the compiler's copies have a suffix: tcp_close.part.0
         self.functions.iter().any(|f| {
             let name = f.split_once('.').map_or(f.as_str(), |(name, _)| name);
@@ -77,12 +78,14 @@ impl Facts<'_> {
     }
 
     fn reply(&self) -> ResetCause {
-        let syn = self.answered.is_some_and(|flags| flags & SYN != 0);
+        let flags = self.answered.unwrap_or(0);
         if self.passed(&["tcp_check_req"]) {
+            let syn = flags & SYN != 0;
             return if syn { ResetCause::InvalidSyn } else { ResetCause::ListenQueue };
         }
         match self.state {
-            None if syn => ResetCause::NoListener,
+            // a SYN-ACK asks for no listener: it answers a SYN that nobody here knows of
+            None if flags & (SYN | ACK) == SYN => ResetCause::NoListener,
             None | Some(LISTEN) => ResetCause::NoConnection,
             Some(SYN_SENT | SYN_RECV) => ResetCause::OutOfWindow,
             Some(TIME_WAIT) => ResetCause::TimeWait,
@@ -160,7 +163,8 @@ pub fn explain(cause: ResetCause, facts: &Facts<'_>) -> &'static str {
         ResetCause::Peer => match (facts.kind, facts.state) {
             (Kind::Forwarded, _) => "it passes through",
             (Kind::Arrived, _) => {
-                "no connection here was ended by it: none is open, or it is out of its window"
+                "no established connection here took it: none is open, it is out of its window, or \
+                 it was only half open or in TIME_WAIT"
             }
             (_, Some(SYN_SENT)) => "the connection was refused",
             _ => "the other end, or somebody on the way, has ended the connection",
@@ -206,7 +210,7 @@ mod tests {
         };
         let cause = facts.cause();
         let text = explain(cause, &facts);
-        assert!(!text.is_empty() && !text.ends_with('.') && text.len() <= 100, "{text}");
+        assert!(!text.is_empty() && !text.ends_with('.') && text.len() <= 120, "{text}");
         cause
     }
 
@@ -216,6 +220,7 @@ mod tests {
         let reply = |state, flags, way: &[&str]| cause(Kind::Reply, state, flags, "", way);
         assert_eq!(reply(0, 2, &["tcp_v4_send_reset", "tcp_v4_rcv"]), C::NoListener);
         assert_eq!(reply(0, 0x10, &[]), C::NoConnection);
+        assert_eq!(reply(0, 0x12, &[]), C::NoConnection);
         assert_eq!(reply(LISTEN, 0x10, &[]), C::NoConnection);
         assert_eq!(reply(SYN_SENT, 0x12, &[]), C::OutOfWindow);
         assert_eq!(reply(TIME_WAIT, 0x18, &[]), C::TimeWait);

@@ -1,11 +1,12 @@
 //! From a record of a reset to an event: cause, names and texts.
 
 mod causes;
+mod devices;
 
 use std::collections::HashMap;
 
 use nfscope_collect::drop::NftPart;
-use nfscope_collect::resets::{Context, Kind, ResetRecord, Segment};
+use nfscope_collect::resets::{Context, Kind, ResetRecord, Segment, TARGET};
 use nfscope_event::{
     Device, Family, Netns, RejectRule, Reset, ResetCause, ResetDirection, ResetSegment,
     StackContext,
@@ -14,6 +15,7 @@ use nfscope_kernel::btf::Btf;
 use nfscope_ruleset::nft::RuleQuery;
 
 use self::causes::{Facts, explain, hint};
+use self::devices::Devices;
 use super::symbols::Symbols;
 use super::{Answer, Owners, Rules, hooks, wall_clock};
 
@@ -29,6 +31,7 @@ pub struct ResetResolver {
     reasons: HashMap<u32, String>,
     symbols: Symbols,
     owners: Owners,
+    devices: Devices,
     numeric: bool,
     stack: bool,
 }
@@ -46,6 +49,7 @@ impl ResetResolver {
             reasons: reasons.collect(),
             symbols: Symbols::default(),
             owners: Owners::default(),
+            devices: Devices::new(),
             numeric,
             stack,
         }
@@ -79,6 +83,8 @@ impl ResetResolver {
             functions: &functions,
         };
         let cause = facts.cause();
+        // the note of another packet's target may have been left
+        let nft = record.nft.as_ref().filter(|_| !record.of_target || facts.passed(&[TARGET]));
         let process = match &seen.context {
             Context::Process(pid, command) => super::drop::process(Some(&(*pid, command.clone()))),
             _ => None,
@@ -93,7 +99,10 @@ impl ResetResolver {
                 _ => ResetDirection::Sent,
             },
             netns: Netns { inode: record.netns, name: None },
-            device: record.device.clone().map(|(index, name)| Device { index, name }),
+            device: record
+                .device
+                .clone()
+                .map(|(index, name)| self.device(record.netns, index, name)),
             source: record.source.map(|(address, _)| address),
             source_port: record.source.map(|(_, port)| port),
             destination: record.destination.map(|(address, _)| address),
@@ -114,7 +123,7 @@ impl ResetResolver {
             process,
             owners: Vec::new(),
             conntrack_invalid: invalid,
-            rule: record.nft.as_ref().and_then(rule),
+            rule: nft.and_then(rule),
             rule_unknown: None,
             stack: if self.stack { self.stack(&seen.stack) } else { Vec::new() },
         }
@@ -141,8 +150,8 @@ impl ResetResolver {
         }
         let (Some(rule), Some(nft)) = (&mut reset.rule, &record.nft) else {
             reset.rule_unknown.get_or_insert_with(|| {
-                "it is none of nftables, or where its expression keeps it is not known; \
-                 `nfscope drops` names rules of iptables-legacy, too"
+                "it is one of iptables-legacy (`nfscope drops` names those), or where nf_tables \
+                 keeps it is not known here"
                     .into()
             });
             return Answer::Ready;
@@ -166,6 +175,11 @@ impl ResetResolver {
             Err(Some(why)) => rule.text_unknown = Some(why.to_owned()),
         }
         Answer::Ready
+    }
+
+    fn device(&mut self, netns: u32, index: u32, name: String) -> Device {
+        let known = if name.is_empty() { self.devices.name(netns, index) } else { Some(name) };
+        Device { index, name: known.unwrap_or_default() }
     }
 
     fn stack(&mut self, addresses: &[u64]) -> Vec<String> {
