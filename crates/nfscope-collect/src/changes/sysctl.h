@@ -61,16 +61,22 @@ static __always_inline void *written(struct iov_iter *iter, u64 length)
 	struct iov_iter____iov *newer = (void *)iter;
 	struct iov_iter___iov *older = (void *)iter;
 	struct iov_iter___ubuf *plain = (void *)iter;
-	const struct iovec *parts;
 
 	if (bpf_core_enum_value_exists(enum iter_type___ubuf, ITER_UBUF) &&
 	    BPF_CORE_READ(plain, iter_type) ==
 		    bpf_core_enum_value(enum iter_type___ubuf, ITER_UBUF))
 		return BPF_CORE_READ(plain, ubuf);
 	/* what is no iovec has a pointer of the kernel there, which is not read */
-	parts = bpf_core_field_exists(newer->__iov) ? BPF_CORE_READ(newer, __iov) :
-						      BPF_CORE_READ(older, iov);
-	return BPF_CORE_READ(parts, iov_len) < length ? 0 : BPF_CORE_READ(parts, iov_base);
+	if (bpf_core_field_exists(newer->__iov)) {
+		if (BPF_CORE_READ(newer, __iov, iov_len) < length)
+			return 0;
+		return BPF_CORE_READ(newer, __iov, iov_base);
+	}
+	/* else clang takes one offset or the other, and the verifier sees both */
+	asm volatile("" : "+r"(older));
+	if (BPF_CORE_READ(older, iov, iov_len) < length)
+		return 0;
+	return BPF_CORE_READ(older, iov, iov_base);
 }
 
 /* The parts of the name, the last one first, and the value behind them. */
