@@ -11,7 +11,6 @@
 
 /* Constant once the programs are loaded. */
 struct config {
-	u32 own; /* tgid of nfscope, whose reading and whose children's is not told */
 	u32 reads; /* tell requests that change nothing, too */
 };
 

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use libbpf_rs::{Link, Object, RingBuffer, RingBufferBuilder};
+use libbpf_rs::{Link, Object, ProgramInput, ProgramMut, RingBuffer, RingBufferBuilder};
 use nfscope_kernel::btf::Btf;
 
 use super::ChangeRecord;
@@ -28,6 +28,9 @@ const PROBES: [(&str, &str, bool, bool); 8] = [
     ("at_call_return", "nf_getsockopt", true, true),
     ("at_getsockopt", "nf_getsockopt", false, true),
 ];
+
+/// The program that learns which process this is.
+const OWN: &str = "at_start";
 
 /// How many records were lost, since the start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -53,11 +56,15 @@ impl ChangeCollector {
     /// Loads and attaches the programs; `reads`: tell what reads firewalls, too.
     pub fn start(reads: bool, btf: &Btf) -> Result<Self, CollectError> {
         let mut open = object::open(OBJECT, Some(btf))?;
-        let config = [std::process::id(), u32::from(reads)].map(u32::to_ne_bytes).concat();
-        object::set_rodata(&mut open, &config)?;
+        object::set_rodata(&mut open, &u32::from(reads).to_ne_bytes())?;
         let probes = || PROBES.iter().filter(|(.., for_reads)| reads || !for_reads);
-        let programs: Vec<&str> = probes().map(|(program, ..)| *program).collect();
+        let programs: Vec<&str> = probes().map(|(program, ..)| *program).chain([OWN]).collect();
         let object = object::load(open, &programs)?;
+        let run = |p: &ProgramMut<'_>| {
+            p.test_run(ProgramInput::default()).map_err(CollectError::load).map(|_| ())
+        };
+        // where the kernel refuses, it is not known, which `knows_itself` says
+        let _ = object::with_program(&object, OWN, run);
         let (mut links, mut refused) = (Vec::new(), Vec::new());
         let mut failed = None;
         for (program, function, at_return, _) in probes() {
@@ -95,6 +102,11 @@ impl ChangeCollector {
     /// Functions that the kernel lets nobody probe.
     pub fn refused(&self) -> &[&'static str] {
         &self.refused
+    }
+
+    /// Whether what this program itself does, and the programs that it runs, is left out.
+    pub fn knows_itself(&self) -> bool {
+        self.counters.words().get(1).is_some_and(|own| *own != 0)
     }
 
     /// Waits up to `timeout` for records and returns them in the order in

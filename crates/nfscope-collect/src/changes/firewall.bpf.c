@@ -16,7 +16,11 @@ const volatile struct config cfg = {};
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-u64 lost; /* the ring was full; collector.rs reads it as a word */
+/* collector.rs reads it as words */
+struct {
+	u64 lost; /* the ring was full */
+	u64 own; /* tgid of nfscope, whose requests and whose children's are not told */
+} state;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -29,6 +33,14 @@ struct {
 	__type(key, u32);
 	__type(value, struct record);
 } scratches SEC(".maps");
+
+/* nfscope runs it itself, once: in its own pid namespace it may have another number. */
+SEC("raw_tp")
+int at_start(void *ctx)
+{
+	state.own = bpf_get_current_pid_tgid() >> 32;
+	return 0;
+}
 
 /* A thread's request that has not returned. */
 struct pending {
@@ -92,6 +104,37 @@ static __always_inline int changes(const struct message *m)
 	return -1;
 }
 
+/* So many messages of one request are looked at. */
+#define MESSAGES 16
+
+/*
+ * The same of all messages that are sent at once; more than are looked at may change
+ * something.
+ */
+static __always_inline int all_change(const struct message *first, const u8 *data,
+				      u64 length)
+{
+	struct message m = *first;
+	int found = changes(&m), i;
+
+	for (i = 1; i < MESSAGES && found <= 0; i++) {
+		u64 whole = ((u64)m.length + 3) & ~3ull;
+		int one;
+
+		/* as the kernel, which leaves the rest alone */
+		if (m.length < 16 || whole + 16 > length)
+			return found;
+		data += whole;
+		length -= whole;
+		if (bpf_probe_read_kernel(&m, sizeof(m), data))
+			return found;
+		one = changes(&m);
+		if (one > found)
+			found = one;
+	}
+	return found > 0 ? found : 1;
+}
+
 static __always_inline struct record *begin(u32 kind, u32 netns)
 {
 	u32 zero = 0;
@@ -123,17 +166,19 @@ static __always_inline void tell(struct pt_regs *ctx, struct record *r)
 
 	bpf_map_update_elem(&requests, &id, &p, 0);
 	if (bpf_ringbuf_output(&ring, r, sizeof(r->head) + COMMAND_LINE + length, 0))
-		__sync_fetch_and_add(&lost, 1);
+		__sync_fetch_and_add(&state.lost, 1);
 }
 
 /*
  * Whether it is the request's own return and not that of a call inside of it, an
  * answer's: those are further down the stack. They are not counted, since 5.10 has
- * room for one return a CPU, and then misses the inner ones.
+ * room for one return a CPU, and then misses the inner ones. Nor is it that of a
+ * later call from elsewhere, where its own was missed: those are further up.
  */
 static __always_inline bool has_returned(struct pt_regs *ctx, struct pending *p)
 {
-	return PT_REGS_SP(ctx) >= p->stack;
+	/* the return address is gone from the stack, on x86 */
+	return (u64)PT_REGS_SP(ctx) - p->stack <= 2 * sizeof(u64);
 }
 
 static __always_inline int tell_result(u64 id, struct pending *p, s32 result)
@@ -147,7 +192,7 @@ static __always_inline int tell_result(u64 id, struct pending *p, s32 result)
 
 	bpf_map_delete_elem(&requests, &id);
 	if (bpf_ringbuf_output(&ring, &r, sizeof(r), 0))
-		__sync_fetch_and_add(&lost, 1);
+		__sync_fetch_and_add(&state.lost, 1);
 	return 0;
 }
 
@@ -173,13 +218,13 @@ int at_netlink(struct pt_regs *ctx)
 			p->error = m.error;
 		return 0;
 	}
-	kind = changes(&m);
-	if (kind < 0 || (!kind && !cfg.reads) || is_own(cfg.own))
+	length = BPF_CORE_READ(skb, len);
+	kind = all_change(&m, BPF_CORE_READ(skb, data), length);
+	if (kind < 0 || (!kind && !cfg.reads) || is_own(state.own))
 		return 0;
 	r = begin(REQUEST_NETLINK, BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum));
 	if (!r)
 		return 0;
-	length = BPF_CORE_READ(skb, len);
 	r->head.data_whole = length;
 	length = at_most(length, m.type == NFNL_MSG_BATCH_BEGIN ? BATCH_DATA : DATA);
 	if (bpf_probe_read_kernel(r->data, length, BPF_CORE_READ(skb, data)) == 0)
@@ -224,7 +269,7 @@ static __always_inline int option(struct pt_regs *ctx, u32 kind, bool in_kernel)
 	struct record *r;
 	long failed;
 
-	if (!is_table(family, number) || is_own(cfg.own))
+	if (!is_table(family, number) || is_own(state.own))
 		return 0;
 	r = begin(kind, BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum));
 	if (!r)
@@ -261,7 +306,7 @@ int at_sysctl(struct pt_regs *ctx)
 {
 	struct record *r;
 
-	if (is_own(cfg.own))
+	if (is_own(state.own))
 		return 0;
 	r = begin(REQUEST_SYSCTL, BPF_CORE_READ(current_task(), nsproxy, net_ns, ns.inum));
 	if (!r)

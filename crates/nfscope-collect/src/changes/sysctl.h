@@ -31,6 +31,7 @@ struct kiocb {
 };
 struct iovec {
 	void *iov_base;
+	unsigned long iov_len;
 };
 struct iov_iter {
 	unsigned long count;
@@ -47,20 +48,34 @@ struct iov_iter____iov {
  * writev() of one buffer since 6.4 */
 struct iov_iter___ubuf {
 	void *ubuf;
+	unsigned char iter_type;
 };
 #pragma clang attribute pop
+enum iter_type___ubuf {
+	ITER_UBUF = 1,
+};
 
-/* Where the bytes are that the process writes. */
-static __always_inline void *written(struct iov_iter *iter)
+/* Where the bytes are that the process writes; 0 if they are not in one place. */
+static __always_inline void *written(struct iov_iter *iter, u64 length)
 {
 	struct iov_iter____iov *newer = (void *)iter;
 	struct iov_iter___iov *older = (void *)iter;
 	struct iov_iter___ubuf *plain = (void *)iter;
 
-	if (bpf_core_field_exists(plain->ubuf))
+	if (bpf_core_enum_value_exists(enum iter_type___ubuf, ITER_UBUF) &&
+	    BPF_CORE_READ(plain, iter_type) ==
+		    bpf_core_enum_value(enum iter_type___ubuf, ITER_UBUF))
 		return BPF_CORE_READ(plain, ubuf);
-	if (bpf_core_field_exists(newer->__iov))
+	/* what is no iovec has a pointer of the kernel there, which is not read */
+	if (bpf_core_field_exists(newer->__iov)) {
+		if (BPF_CORE_READ(newer, __iov, iov_len) < length)
+			return 0;
 		return BPF_CORE_READ(newer, __iov, iov_base);
+	}
+	/* else clang takes one offset or the other, and the verifier sees both */
+	asm volatile("" : "+r"(older));
+	if (BPF_CORE_READ(older, iov, iov_len) < length)
+		return 0;
 	return BPF_CORE_READ(older, iov, iov_base);
 }
 
@@ -71,6 +86,7 @@ static __always_inline void fill_sysctl(struct record *r, struct kiocb *call,
 	struct dentry *dentry = BPF_CORE_READ(call, ki_filp, f_path.dentry), *up;
 	u64 length = BPF_CORE_READ(iter, count);
 	u8 *part = r->data;
+	void *value;
 	int i;
 
 #pragma unroll
@@ -89,10 +105,11 @@ static __always_inline void fill_sysctl(struct record *r, struct kiocb *call,
 		}
 		dentry = up;
 	}
+	value = written(iter, length);
 	r->head.data_whole = NAMES * NAME + length;
 	length = at_most(length, VALUE);
 	r->head.data = NAMES * NAME;
-	if (bpf_probe_read_user(r->data + NAMES * NAME, length, written(iter)) == 0)
+	if (value && bpf_probe_read_user(r->data + NAMES * NAME, length, value) == 0)
 		r->head.data = NAMES * NAME + length;
 }
 

@@ -31,11 +31,11 @@ static __always_inline struct task_struct___who *current_task(void)
 	return (void *)bpf_get_current_task();
 }
 
-/* nfscope itself, or a program that it runs. */
-static __always_inline bool is_own(u32 own)
+/* nfscope itself, or a program that it runs; 0: it is not known which that is. */
+static __always_inline bool is_own(u64 own)
 {
-	return bpf_get_current_pid_tgid() >> 32 == own ||
-	       BPF_CORE_READ(current_task(), real_parent, tgid) == own;
+	return own && (bpf_get_current_pid_tgid() >> 32 == own ||
+		       BPF_CORE_READ(current_task(), real_parent, tgid) == own);
 }
 
 static __always_inline void fill_who(struct record *r)

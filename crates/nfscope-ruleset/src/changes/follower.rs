@@ -1,19 +1,20 @@
 //! The thread that follows the transactions of one namespace.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
+use nfscope_event::{ChangeKind, RulesetChange};
+
 use super::blocks::{Blocks, statements};
-use super::effect::{ChainKey, Effects, in_own_words};
+use super::effect::{Effects, in_own_words};
 use super::followers::{Committed, News};
+use super::ruleset;
 use super::subscribed::is_subscribed;
-use crate::netlink::{
-    Announced, Error, Object, Operation, Socket, Transaction, TransactionMonitor,
-};
+use crate::netlink::{Announced, Error, Operation, Socket, Transaction, TransactionMonitor};
 use crate::netns::{Handle, Inode};
 use crate::nft::listing;
 use crate::nft::program::Running;
@@ -31,6 +32,8 @@ const TEXTS: Duration = Duration::from_secs(20);
 const LAST_TEXTS: Duration = Duration::from_secs(5);
 /// How long a listing may take.
 const LISTING: Duration = Duration::from_secs(60);
+/// Why a transaction is not told whole.
+const LEARNED: &str = "it came while the ruleset was read: what was there before it is not known";
 
 /// Why a follower ended.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +53,8 @@ struct Waiting {
     transaction: Transaction,
     /// What the kernel did by itself before it, which nft prints among its own.
     kernel: Vec<Operation>,
+    /// Between these times (monotonic ns) it was announced.
+    announced: (u64, u64),
     since: Instant,
 }
 
@@ -66,7 +71,13 @@ pub(super) struct Follower<'a> {
     silent_until: u32,
     blocks: Blocks,
     effects: Effects,
+    /// Up to this generation the ruleset may have been read with it.
+    learned_until: u32,
     generation: u32,
+    /// Nothing was announced or lost yet.
+    first: bool,
+    /// When nothing was left to be received (monotonic ns).
+    empty: u64,
     kernel: Vec<Operation>,
     waiting: VecDeque<Waiting>,
 }
@@ -89,10 +100,12 @@ pub(super) fn run(
         std::thread::sleep(SHORT_TICK);
     }
     let mut socket = Socket::open()?;
-    // what is announced is what comes after this
-    let generation = socket.generation()?;
-    let since = crate::monotonic_ns();
+    // what is announced is what comes after this; in the other order a transaction
+    // between the two would be missed
+    let empty = crate::monotonic_ns();
     let monitor = TransactionMonitor::open()?;
+    let since = crate::monotonic_ns();
+    let generation = socket.generation()?;
     let netns = handle.inode();
     let mut follower = Follower {
         netns,
@@ -105,12 +118,16 @@ pub(super) fn run(
         silent_until: generation,
         blocks: Blocks::default(),
         effects: Effects::default(),
+        learned_until: generation,
         generation,
+        first: true,
+        empty,
         kernel: Vec::new(),
         waiting: VecDeque::new(),
     };
     follower.start_texts()?;
     follower.learn()?;
+    follower.learned_until = follower.socket.generation()?;
     // a namespace's ruleset begins with generation 1
     let unseen = if fresh { generation.saturating_sub(1) } else { 0 };
     follower.tell(News::Following { netns, since, unseen: u64::from(unseen) })?;
@@ -123,23 +140,6 @@ pub(super) fn run(
         follower.work()?;
     }
     Ok(())
-}
-
-/// What changes all the time while it is read is told as new when it changes next.
-fn at_rest<T>(read: Result<Vec<T>, Error>) -> Result<Vec<T>, Error> {
-    match read {
-        Err(Error::Interrupted) => Ok(Vec::new()),
-        read => read,
-    }
-}
-
-/// The orders of all chains; nothing where they cannot be read.
-fn orders(socket: &mut Socket) -> HashMap<ChainKey, Vec<u64>> {
-    let mut orders: HashMap<ChainKey, Vec<u64>> = HashMap::new();
-    for rule in socket.rules().unwrap_or_default() {
-        orders.entry((rule.family, rule.table, rule.chain)).or_default().push(rule.handle);
-    }
-    orders
 }
 
 impl Follower<'_> {
@@ -166,16 +166,7 @@ impl Follower<'_> {
 
     /// Reads the ruleset as it is.
     fn learn(&mut self) -> Result<(), Ended> {
-        let mut effects = Effects::default();
-        for table in at_rest(self.socket.tables())? {
-            effects.there_is(Object::Table, (table.family, table.name.clone(), table.name));
-        }
-        for chain in at_rest(self.socket.chains())? {
-            effects.there_is(Object::Chain, (chain.family, chain.table, chain.name));
-        }
-        for set in at_rest(self.socket.sets())? {
-            effects.there_is(Object::Set, (set.family, set.table, set.name));
-        }
+        let mut effects = ruleset::objects(&mut self.socket)?;
         if let Some(text) = self.list()? {
             effects.listed(listing::parse(&text, |_, _, _| false));
         }
@@ -222,16 +213,23 @@ impl Follower<'_> {
     /// Reads what the kernel has announced.
     fn read(&mut self) -> Result<(), Ended> {
         let mut announced = Vec::new();
+        let before = self.empty;
         loop {
+            let now = crate::monotonic_ns();
             match self.monitor.receive(&mut announced) {
                 Ok(true) => {}
-                Ok(false) => break,
+                Ok(false) => {
+                    self.empty = now;
+                    break;
+                }
                 Err(Error::Overrun) => {
+                    self.first = false;
                     // rules may have gone meanwhile: read them anew
                     self.learn()?;
                     let now = self.socket.generation()?;
                     self.lost_until(now.wrapping_add(1))?;
                     self.generation = now;
+                    self.learned_until = now;
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -244,6 +242,11 @@ impl Follower<'_> {
                     self.tell(News::Kernel { netns: self.netns, line })?;
                 }
                 Announced::Transaction(transaction) => {
+                    // the first may have come before the generation was read
+                    let early = transaction.generation.wrapping_sub(self.generation) as i32 <= 0;
+                    if std::mem::take(&mut self.first) && early {
+                        self.generation = transaction.generation.wrapping_sub(1);
+                    }
                     // announcements from before an overrun was noticed
                     if transaction.generation.wrapping_sub(self.generation) as i32 <= 0 {
                         continue;
@@ -251,7 +254,8 @@ impl Follower<'_> {
                     self.lost_until(transaction.generation)?;
                     self.generation = transaction.generation;
                     let kernel = std::mem::take(&mut self.kernel);
-                    self.waiting.push_back(Waiting { transaction, kernel, since: Instant::now() });
+                    let (announced, since) = ((before, self.empty), Instant::now());
+                    self.waiting.push_back(Waiting { transaction, kernel, announced, since });
                 }
             }
         }
@@ -280,32 +284,44 @@ impl Follower<'_> {
                 self.waiting.push_front(waiting);
                 return Ok(());
             }
-            let Waiting { transaction, kernel, .. } = waiting;
+            let Waiting { transaction, kernel, announced, .. } = waiting;
             let operations: Vec<Operation> =
                 kernel.iter().chain(&transaction.operations).cloned().collect();
             let words = block.as_deref().and_then(|block| statements(block, &operations));
+            let was_learned = generation.wrapping_sub(self.learned_until) as i32 <= 0;
             let text_unknown = match (&words, &self.nft, block) {
-                (Some(_), ..) => None,
+                _ if was_learned => Some(LEARNED),
                 (None, None, _) => Some("there is no nft program to print it"),
                 (None, _, None) => Some("nft monitor did not print it"),
                 (None, _, Some(_)) => Some("nft monitor printed something else"),
+                (Some(_), ..) => None,
             };
-            let effect = match words {
+            let mut effect = match words {
                 Some(words) => {
                     // the kernel's own were told already
                     let own = |o: &Operation| kernel.iter().any(|k| std::ptr::eq(k, o) || k == o);
                     let words = words.into_iter().filter(|(o, _)| kernel.is_empty() || !own(o));
                     let words = words.map(|(o, statement)| (o, Some(statement)));
-                    self.effects.take(words, || orders(&mut self.socket))
+                    self.effects.take(words, || ruleset::orders(&mut self.socket))
                 }
                 None => {
                     let words = transaction.operations.iter().map(|o| (o, None));
-                    self.effects.take(words, || orders(&mut self.socket))
+                    self.effects.take(words, || ruleset::orders(&mut self.socket))
                 }
             };
+            if was_learned {
+                // it may be there by this very transaction
+                let updated = |c: &&mut RulesetChange| c.change == ChangeKind::Updated;
+                effect
+                    .changes
+                    .iter_mut()
+                    .filter(updated)
+                    .for_each(|c| c.change = ChangeKind::Added);
+            }
             self.tell(News::Committed(Box::new(Committed {
                 netns: self.netns,
                 generation,
+                announced,
                 thread: transaction.thread,
                 command: transaction.command,
                 effect,

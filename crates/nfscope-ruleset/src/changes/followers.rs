@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use super::effect::Effect;
 use super::follower;
@@ -15,6 +16,9 @@ use crate::nft::program;
 /// Stack of a follower: it calls nothing deep.
 const STACK: usize = 512 * 1024;
 
+/// How long after its start a follower that has failed is not started anew.
+const AGAIN: Duration = Duration::from_secs(30);
+
 /// A transaction that is in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Committed {
@@ -22,6 +26,8 @@ pub struct Committed {
     pub netns: Inode,
     /// The ruleset's generation since then.
     pub generation: u32,
+    /// Between these times (monotonic ns) it was announced.
+    pub announced: (u64, u64),
     /// The thread that asked for it, as the first pid namespace counts.
     pub thread: Option<u32>,
     /// That thread's name.
@@ -85,6 +91,7 @@ pub struct Followers {
 struct Followed {
     stop: Arc<AtomicBool>,
     thread: JoinHandle<()>,
+    started: Instant,
     /// Nobody but this was seen to hold the namespace.
     unheld: bool,
 }
@@ -107,9 +114,12 @@ impl Followers {
     /// Begins to follow a namespace; `fresh`: it is younger than this program. Says
     /// whether that is new.
     pub fn follow(&mut self, netns: Inode, fresh: bool) -> bool {
-        if self.followed.get(&netns).is_some_and(|f| !f.thread.is_finished()) {
+        let before = self.followed.get(&netns);
+        if before.is_some_and(|f| !f.thread.is_finished() || f.started.elapsed() < AGAIN) {
             return false;
         }
+        // not all since its beginning was missed
+        let fresh = fresh && before.is_none();
         let Ok(handle) = Handle::find(netns) else { return false };
         let stop = Arc::new(AtomicBool::new(false));
         let (theirs, sender, nft) = (Arc::clone(&stop), self.sender.clone(), self.nft.clone());
@@ -122,13 +132,14 @@ impl Followers {
         };
         let builder = thread::Builder::new().name(format!("changes {netns}")).stack_size(STACK);
         let Ok(thread) = builder.spawn(work) else { return false };
-        self.followed.insert(netns, Followed { stop, thread, unheld: false });
+        self.followed
+            .insert(netns, Followed { stop, thread, started: Instant::now(), unheld: false });
         true
     }
 
     /// Whether a namespace is followed, or will be as soon as it can be.
     pub fn follows(&self, netns: Inode) -> bool {
-        self.followed.contains_key(&netns)
+        self.followed.get(&netns).is_some_and(|f| !f.thread.is_finished())
     }
 
     /// How many are followed.

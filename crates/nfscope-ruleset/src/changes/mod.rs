@@ -11,6 +11,7 @@ mod difference;
 mod effect;
 mod follower;
 mod followers;
+mod ruleset;
 mod subscribed;
 
 pub use difference::{Step, difference};

@@ -74,6 +74,11 @@ impl<'a> Message<'a> {
         self.payload.first().copied().unwrap_or(0)
     }
 
+    /// The version in `struct nfgenmsg`.
+    pub fn version(&self) -> u8 {
+        self.payload.get(1).copied().unwrap_or(0)
+    }
+
     /// The attributes behind `struct nfgenmsg`.
     pub fn attributes(&self) -> Attributes<'a> {
         Attributes::new(self.payload.get(NFGEN..).unwrap_or_default())

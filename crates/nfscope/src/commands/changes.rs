@@ -4,7 +4,7 @@ use std::io::{self, BufWriter, IsTerminal};
 use std::time::{Duration, Instant};
 
 use nfscope_collect::changes::{ChangeCollector, ChangeLosses};
-use nfscope_event::{Event, LossPlace, Lost, Notice};
+use nfscope_event::{ChangeAction, Event, LossPlace, Lost, Notice};
 use nfscope_kernel::btf::Btf;
 use nfscope_ruleset::netns;
 
@@ -38,6 +38,9 @@ pub fn run(arguments: &ChangesArguments) -> Result<(), Failure> {
     let requests = ChangeRequests::start(only, arguments.numeric, has_nf_tables)?;
     let mut stream = Stream::new(arguments, requests);
     stream.refused(collector.refused())?;
+    if !collector.knows_itself() {
+        stream.notice("what nfscope itself asks of the kernel is told, too".into())?;
+    }
 
     let begin = Instant::now();
     while !stream.requests.ready(!has_nf_tables) && !signals.raised() && begin.elapsed() < START {
@@ -67,6 +70,9 @@ pub fn run(arguments: &ChangesArguments) -> Result<(), Failure> {
 struct Stream {
     requests: ChangeRequests,
     sink: Box<dyn Sink>,
+    /// Whether requests that only read are told, and those that text leaves out.
+    reads: bool,
+    all: bool,
     limit: Option<u64>,
     shown: u64,
     losses: ChangeLosses,
@@ -84,7 +90,9 @@ impl Stream {
             let options = TextOptions { color, verbose: a.verbose, own_netns, clock };
             Box::new(ChangesText::new(out, options))
         };
-        Self { requests, sink, limit: a.count, shown: 0, losses: ChangeLosses::default() }
+        let (reads, all) = (a.reads, a.json || a.verbose);
+        let losses = ChangeLosses::default();
+        Self { requests, sink, reads, all, limit: a.count, shown: 0, losses }
     }
 
     /// Says what cannot be seen here.
@@ -126,7 +134,12 @@ impl Stream {
 
     fn tell(&mut self, events: Vec<Event>) -> io::Result<()> {
         for event in events {
-            if matches!(event, Event::Change(_)) {
+            if let Event::Change(change) = &event {
+                // a send of very many messages may turn out to read
+                let unasked = matches!(change.action, ChangeAction::Read(_)) && !self.reads;
+                if unasked || (!self.all && ChangesText::<io::Stdout>::leaves_out(change)) {
+                    continue;
+                }
                 if self.complete() {
                     return Ok(());
                 }

@@ -33,12 +33,13 @@ impl<W: Write> ChangesText<W> {
         Self { writer, options }
     }
 
-    fn change(&mut self, change: &Change) -> io::Result<()> {
+    /// Whether a change is only of interest to those who want to see all.
+    pub fn leaves_out(change: &Change) -> bool {
         let counters = |t: &TableChange| t.operation == TableOperation::AddCounters;
-        if matches!(&change.action, ChangeAction::Table(t) if counters(t)) && !self.options.verbose
-        {
-            return Ok(());
-        }
+        matches!(&change.action, ChangeAction::Table(t) if counters(t))
+    }
+
+    fn change(&mut self, change: &Change) -> io::Result<()> {
         let color = self.options.color;
         let time = self.options.clock.time(change.time_ns);
         write!(self.writer, "{}", paint(color, Tone::Faint, time))?;

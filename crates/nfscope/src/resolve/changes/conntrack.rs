@@ -39,10 +39,13 @@ fn change(message: &Message<'_>) -> Option<ConntrackChange> {
         (DELETE, None) => "flush",
         _ => return None,
     };
+    // ctnetlink_del_conntrack() flushes all families for those who give no version,
+    // ctnetlink_del_expect() for everybody
+    let all_families = operation == "flush" && (message.version() == 0 || table == "expect");
     Some(ConntrackChange {
         operation: operation.into(),
         table: table.into(),
-        family: Family::from_nfproto(message.family()),
+        family: Family::from_nfproto(message.family()).filter(|_| !all_families),
         tuple: tuple.map(|tuple| show(tuple.nested())),
         // marks, zones, states: all that is left
         filtered: operation == "flush" && all.count() > 0,
@@ -88,8 +91,11 @@ mod tests {
     #[test]
     fn a_flush_and_a_connection() {
         let flush = &changes(&message(CONNECTIONS << 8 | DELETE, 2, &[]))[0];
-        assert_eq!((flush.operation.as_str(), flush.family), ("flush", Some(Family::Ip)));
+        assert_eq!((flush.operation.as_str(), flush.family), ("flush", None));
         assert!(flush.tuple.is_none() && !flush.filtered);
+        let mut versioned = message(CONNECTIONS << 8 | DELETE, 2, &[]);
+        versioned[17] = 1;
+        assert_eq!(changes(&versioned)[0].family, Some(Family::Ip));
         // CTA_TUPLE_ORIG { CTA_TUPLE_IP { CTA_IP_V4_SRC } }
         let tuple = [16, 0, 1, 0x80, 12, 0, 1, 0x80, 8, 0, 1, 0, 10, 0, 0, 1];
         let delete = &changes(&message(CONNECTIONS << 8 | DELETE, 0, &tuple))[0];

@@ -30,15 +30,28 @@ mod part {
     pub const PORT_TO: u16 = 5;
     pub const TIMEOUT: u16 = 6;
     pub const PROTOCOL: u16 = 7;
+    pub const FLAGS: u16 = 8;
+    pub const LINE: u16 = 9;
     pub const MARK: u16 = 10;
     pub const ETHER: u16 = 17;
     pub const NAME: u16 = 18;
+    pub const NAMEREF: u16 = 19;
     pub const IP2: u16 = 20;
     pub const CIDR2: u16 = 21;
     pub const IP2_TO: u16 = 22;
     pub const IFACE: u16 = 23;
     pub const COMMENT: u16 = 26;
+    /// Those that are printed, and the line of the file that it came from.
+    pub const TOLD: [u16; 18] = [
+        IP, IP_TO, CIDR, PORT, PORT_TO, TIMEOUT, PROTOCOL, FLAGS, LINE, MARK, ETHER, NAME, NAMEREF,
+        IP2, CIDR2, IP2_TO, IFACE, COMMENT,
+    ];
 }
+
+/// `IPSET_FLAG_BEFORE`, `IPSET_FLAG_PHYSDEV`, `IPSET_FLAG_NOMATCH`
+const BEFORE: u32 = 1;
+const PHYSDEV: u32 = 2;
+const NOMATCH: u32 = 4;
 
 /// What a request asks for, elements of one set together. `cut`: it is longer.
 pub fn changes(bytes: &[u8], cut: bool) -> Vec<IpsetChange> {
@@ -53,10 +66,10 @@ pub fn changes(bytes: &[u8], cut: bool) -> Vec<IpsetChange> {
         let (mut entries, mut incomplete) = (Vec::new(), false);
         if matches!(number, ADD | DEL) {
             for element in elements(all) {
-                match entry(element) {
-                    Some(entry) => entries.push(entry),
-                    None => incomplete = true,
-                }
+                let entry = entry(element);
+                let untold = element.into_iter().any(|part| !part::TOLD.contains(&part.kind));
+                incomplete |= entry.is_none() || untold || flags(element) > 7;
+                entries.extend(entry);
             }
         }
         let same = |last: &&mut IpsetChange| {
@@ -98,6 +111,10 @@ fn elements<'a>(all: Attributes<'a>) -> impl Iterator<Item = Attributes<'a>> {
     one.chain(list.filter(|a| a.kind == attribute::DATA)).map(Attribute::nested)
 }
 
+fn flags(element: Attributes<'_>) -> u32 {
+    element.get(part::FLAGS).and_then(Attribute::u32).unwrap_or(0)
+}
+
 /// An element as ipset writes it: `10.0.0.1,tcp:80`.
 fn entry(all: Attributes<'_>) -> Option<String> {
     let mut parts: Vec<String> = Vec::new();
@@ -109,7 +126,9 @@ fn entry(all: Attributes<'_>) -> Option<String> {
         let bytes: Vec<String> = ether.payload.iter().map(|b| format!("{b:02x}")).collect();
         bytes.join(":")
     }));
-    parts.extend(all.get(part::IFACE).map(Attribute::string));
+    let flags = flags(all);
+    let device = if flags & PHYSDEV == 0 { "" } else { "physdev:" };
+    parts.extend(all.get(part::IFACE).map(|name| format!("{device}{}", name.string())));
     parts.extend(all.get(part::NAME).map(Attribute::string));
     if parts.is_empty() {
         return None;
@@ -118,6 +137,13 @@ fn entry(all: Attributes<'_>) -> Option<String> {
     if let Some(seconds) = all.get(part::TIMEOUT).and_then(Attribute::u32) {
         // writing to a String cannot fail
         let _ = write!(out, " timeout {seconds}");
+    }
+    if let Some(other) = all.get(part::NAMEREF) {
+        let place = if flags & BEFORE == 0 { "after" } else { "before" };
+        let _ = write!(out, " {place} {}", other.string());
+    }
+    if flags & NOMATCH != 0 {
+        out.push_str(" nomatch");
     }
     if let Some(comment) = all.get(part::COMMENT) {
         let _ = write!(out, " comment \"{}\"", comment.string());
@@ -211,6 +237,22 @@ mod tests {
         assert_eq!(short, [("add", Some("web")), ("flush", Some("web")), ("flush", None)]);
         assert_eq!(all[0].entries, ["10.0.0.1,tcp:80", "10.0.0.1/8"]);
         assert!(changes(&bytes, true)[2].incomplete && !all[2].incomplete);
+    }
+
+    #[test]
+    fn what_an_element_is_besides() {
+        let net = attribute(part::IP, &attribute(1, &[10, 0, 0, 0]));
+        let parts = [net, attribute(part::CIDR, &[8]), attribute(part::FLAGS, &[0, 0, 0, 4])];
+        let add = |parts: &[u8]| {
+            let data = attribute(attribute::DATA, parts);
+            let all = [attribute(attribute::NAME, b"s\0"), data].concat();
+            changes(&message(ADD, &all), false).remove(0)
+        };
+        let told = add(&parts.concat());
+        assert_eq!((told.entries, told.incomplete), (vec!["10.0.0.0/8 nomatch".to_owned()], false));
+        // IPSET_ATTR_SKBMARK
+        let marked = add(&[parts.concat(), attribute(27, &[0; 8])].concat());
+        assert!(marked.incomplete && marked.entries.len() == 1);
     }
 
     proptest! {

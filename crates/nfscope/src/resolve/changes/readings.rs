@@ -16,8 +16,8 @@ enum Job {
 /// What was read.
 #[derive(Debug)]
 pub enum Read {
-    /// All tables of a namespace have been read.
-    All,
+    /// All tables of a namespace have been read, if it was found.
+    All(Option<netns::Inode>),
     /// A table.
     One(Box<OneRead>),
 }
@@ -84,14 +84,14 @@ fn work(jobs: &Receiver<Job>, done: &Sender<Read>) {
 fn all(reader: &TableReader, netns: netns::Inode, done: &Sender<Read>) -> Option<()> {
     let names = match Handle::find(netns) {
         Ok(handle) => handle.within(|| Family::ALL.map(|f| (f, tables(f)))).ok()?.to_vec(),
-        Err(_) => Vec::new(),
+        Err(_) => return done.send(Read::All(None)).ok(),
     };
     for (family, table) in
         names.into_iter().flat_map(|(f, all)| all.into_iter().map(move |t| (f, t)))
     {
         one(reader, Subject { netns, family, table }, done)?;
     }
-    done.send(Read::All).ok()
+    done.send(Read::All(Some(netns))).ok()
 }
 
 fn one(reader: &TableReader, subject: Subject, done: &Sender<Read>) -> Option<()> {

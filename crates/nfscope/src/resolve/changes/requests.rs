@@ -166,6 +166,9 @@ impl Requests {
                 Told::Notice(text) => Event::Notice(Notice { time_ns: wall_clock::now_ns(), text }),
             });
         }
+        for (netns, over) in self.transactions.gone() {
+            self.tables.forget(netns, over);
+        }
         let mut tables = self.tables.told(last);
         if last {
             tables.extend(self.tables.give_up());

@@ -4,11 +4,12 @@
 //! another replacement may have come into is not believed but repeated; those that
 //! came before one reading are told together.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use nfscope_collect::changes::Request;
 use nfscope_event::{TableChange, TableOperation};
 use nfscope_ruleset::changes::{Step, difference};
+use nfscope_ruleset::netns;
 use nfscope_ruleset::xtables::{Reading, Subject};
 
 use super::options::Table;
@@ -16,6 +17,8 @@ use super::readings::{OneRead, Read, Readings};
 
 /// How often a table is read anew while it is being replaced.
 const ATTEMPTS: u32 = 20;
+/// Why it is then not told what a replacement changed.
+const DISTURBED: &str = "the table was replaced again while it was read";
 
 /// A replacement that has returned.
 struct Replaced {
@@ -34,12 +37,16 @@ struct Known {
     begun: HashMap<u64, u64>,
     asked: bool,
     attempts: u32,
+    /// It was there before this reading, or would be if one had come.
+    older: bool,
 }
 
 /// Tables by namespace.
 pub struct Tables {
     readings: Readings,
     known: HashMap<Subject, Known>,
+    /// Namespaces that were there at the start, and whose tables were not read then.
+    unread: HashSet<u32>,
     /// Namespaces whose first readings are awaited.
     awaited: usize,
     held: Vec<OneRead>,
@@ -51,7 +58,8 @@ impl Tables {
         let readings = Readings::start()?;
         namespaces.iter().for_each(|netns| readings.read_all(*netns));
         let awaited = namespaces.len();
-        Ok(Self { readings, known: HashMap::new(), awaited, held: Vec::new() })
+        let unread = netns::all().into_iter().collect();
+        Ok(Self { readings, known: HashMap::new(), unread, awaited, held: Vec::new() })
     }
 
     /// Whether the tables that were there at the start have been read.
@@ -101,10 +109,28 @@ impl Tables {
     pub fn read(&mut self) {
         for read in self.readings.done() {
             match read {
-                Read::All => self.awaited = self.awaited.saturating_sub(1),
+                Read::All(netns) => {
+                    self.awaited = self.awaited.saturating_sub(1);
+                    if let Some(netns) = netns {
+                        self.unread.remove(&netns);
+                    }
+                }
                 Read::One(one) => self.held.push(*one),
             }
         }
+    }
+
+    /// A namespace may have ended, and another may get its number; `over`: it has.
+    pub fn forget(&mut self, netns: u32, over: bool) {
+        if !over {
+            self.unread.insert(netns);
+        }
+        for (_, known) in self.known.iter_mut().filter(|(subject, _)| subject.netns == netns) {
+            known.reading = None;
+        }
+        // what is under way there is still to be told
+        let idle = |k: &Known| !k.asked && k.replaced.is_empty() && k.begun.is_empty();
+        self.known.retain(|subject, known| subject.netns != netns || !idle(known));
     }
 
     /// What replacements changed; `last`: no matter what else came.
@@ -119,13 +145,22 @@ impl Tables {
                     .iter()
                     .any(|r| r.returned > one.from && r.request.monotonic_ns < one.to);
             known.attempts = if disturbed { known.attempts + 1 } else { 0 };
-            if disturbed && known.attempts < ATTEMPTS && !last {
+            known.older |= self.unread.contains(&one.subject.netns);
+            if disturbed {
+                if known.attempts >= ATTEMPTS || last {
+                    known.attempts = 0;
+                    let all = std::mem::take(&mut known.replaced).into_iter();
+                    let of_this = |r: &Replaced| r.request.monotonic_ns < one.to;
+                    let (before, behind) = all.partition::<VecDeque<_>, _>(of_this);
+                    known.replaced = behind;
+                    out.extend(tell(known, before.into(), Err(DISTURBED.into())));
+                }
+                // also if none is left, for the next one's sake
                 known.asked = true;
                 self.readings.read(one.subject);
                 continue;
             }
-            let before = known.replaced.iter().take_while(|r| r.returned <= one.from || disturbed);
-            let before = before.count();
+            let before = known.replaced.iter().take_while(|r| r.returned <= one.from).count();
             let replaced: Vec<Replaced> = known.replaced.drain(..before).collect();
             out.extend(tell(known, replaced, one.reading));
             if !known.replaced.is_empty() {
@@ -163,12 +198,20 @@ fn tell(
         } else {
             change.together = u32::try_from(count).ok().filter(|count| *count > 1);
             match &reading {
-                Ok(after) => differ(&mut change, known.reading.as_ref(), first_entries, after),
+                Ok(after) => {
+                    let before = match &known.reading {
+                        Some(reading) => Before::Read(reading),
+                        None if known.older => Before::Unknown,
+                        None => Before::Nothing,
+                    };
+                    differ(&mut change, before, first_entries, after);
+                }
                 Err(why) => change.text_unknown = Some(why.clone()),
             }
         }
         out.push((request, change));
     }
+    known.older = true;
     known.reading = reading.ok();
     out
 }
@@ -189,12 +232,27 @@ pub fn bare(table: &Table) -> TableChange {
     }
 }
 
-fn differ(
-    change: &mut TableChange,
-    before: Option<&Reading>,
-    entries: Option<u32>,
-    after: &Reading,
-) {
+/// What a table had before a replacement.
+enum Before<'a> {
+    /// This.
+    Read(&'a Reading),
+    /// It was there, and that is all.
+    Unknown,
+    /// It was not there, or nobody had replaced it.
+    Nothing,
+}
+
+fn differ(change: &mut TableChange, before: Before<'_>, entries: Option<u32>, after: &Reading) {
+    // the kernel takes a replacement only from those who know how many there are
+    let not = |reading: &Reading, count: Option<u32>| count.is_some_and(|c| c != reading.entries);
+    if matches!(&before, Before::Read(reading) if not(reading, entries)) {
+        change.text_unknown = Some("the table had been replaced before, unseen".into());
+        return;
+    }
+    if not(after, change.entries) {
+        change.text_unknown = Some("the table was replaced again, unseen".into());
+        return;
+    }
     // a table that came with this request, or a moment ago, has its policies only
     let policies = || {
         let heads = after.lines.iter().filter_map(|line| line.strip_prefix("-P "));
@@ -204,19 +262,23 @@ fn differ(
         let fits = u32::try_from(lines.len() + 1).ok() == entries;
         fits.then_some(lines)
     };
-    let first = if before.is_none() { policies() } else { None };
-    let Some(old) = before.map(|before| &before.lines).or(first.as_ref()) else {
+    let (old, old_outline) = match before {
+        Before::Read(reading) => (Some(reading.lines.clone()), reading.outline),
+        Before::Unknown => (None, false),
+        Before::Nothing => (policies(), false),
+    };
+    let Some(old) = old else {
         change.text_unknown = Some("the table was not known before".into());
         return;
     };
-    for step in difference(old, &after.lines) {
+    for step in difference(&old, &after.lines) {
         match step {
             Step::Kept(..) => {}
             Step::Removed(at) => change.removed.push(old[at].clone()),
             Step::Added(at) => change.added.push(after.lines[at].clone()),
         }
     }
-    if after.outline || before.is_some_and(|before| before.outline) {
+    if after.outline || old_outline {
         change.text_unknown = Some("options are missing in lines: no program prints them".into());
     }
 }
@@ -225,9 +287,9 @@ fn differ(
 mod tests {
     use super::*;
 
-    fn reading(lines: &[&str]) -> Reading {
+    fn reading(entries: u32, lines: &[&str]) -> Reading {
         let lines = lines.iter().map(|line| (*line).to_owned()).collect();
-        Reading { lines, entries: 0, outline: false }
+        Reading { lines, entries, outline: false }
     }
 
     fn change() -> TableChange {
@@ -240,11 +302,11 @@ mod tests {
     #[test]
     fn the_difference_of_two_readings() {
         let (old, new) = (
-            reading(&["-P INPUT ACCEPT", "-A INPUT -j a"]),
-            reading(&["-P INPUT DROP", "-A INPUT -j a"]),
+            reading(3, &["-P INPUT ACCEPT", "-A INPUT -j a"]),
+            reading(3, &["-P INPUT DROP", "-A INPUT -j a"]),
         );
         let mut told = change();
-        differ(&mut told, Some(&old), Some(3), &new);
+        differ(&mut told, Before::Read(&old), Some(3), &new);
         assert_eq!(
             (told.removed, told.added),
             (vec!["-P INPUT ACCEPT".to_owned()], vec!["-P INPUT DROP".to_owned()])
@@ -253,12 +315,28 @@ mod tests {
 
     #[test]
     fn a_table_that_has_just_come_was_empty_or_is_not_known() {
-        let new = reading(&["-P INPUT ACCEPT", "-A INPUT -j a"]);
+        let new = reading(3, &["-P INPUT ACCEPT", "-A INPUT -j a"]);
         let mut told = change();
-        differ(&mut told, None, Some(2), &new);
+        differ(&mut told, Before::Nothing, Some(2), &new);
         assert_eq!((told.removed.len(), told.added), (0, vec!["-A INPUT -j a".to_owned()]));
+        for before in [Before::Nothing, Before::Unknown] {
+            let entries = if matches!(before, Before::Nothing) { 3 } else { 2 };
+            let mut told = change();
+            differ(&mut told, before, Some(entries), &new);
+            assert!(told.text_unknown.is_some() && told.added.is_empty());
+        }
+    }
+
+    #[test]
+    fn readings_that_are_not_of_this_replacement_are_not_compared() {
+        let (old, new) = (reading(2, &["-P INPUT ACCEPT"]), reading(3, &["-P INPUT DROP", "-A a"]));
+        for (entries, wanted) in [(2, false), (4, true)] {
+            let mut told = change();
+            differ(&mut told, Before::Read(&old), Some(entries), &new);
+            assert_eq!((told.text_unknown.is_some(), told.added.is_empty()), (wanted, wanted));
+        }
         let mut told = change();
-        differ(&mut told, None, Some(3), &new);
+        differ(&mut told, Before::Read(&old), Some(2), &old);
         assert!(told.text_unknown.is_some() && told.added.is_empty());
     }
 }

@@ -49,6 +49,9 @@ pub struct Transactions {
     released: Instant,
     /// There were too many namespaces to follow new ones unasked.
     many: bool,
+    /// Namespaces that are no longer held, whose numbers others may get, and whether
+    /// nobody else held them.
+    gone: Vec<(u32, bool)>,
 }
 
 impl Transactions {
@@ -72,6 +75,7 @@ impl Transactions {
             looked: now,
             released: now,
             many: only.is_none() && netns::all().len() > MAX_FOLLOWED,
+            gone: Vec::new(),
         }
     }
 
@@ -164,6 +168,7 @@ impl Transactions {
                 News::Ended { netns, why } => {
                     self.starting.remove(&netns);
                     self.since.remove(&netns);
+                    self.gone.push((netns, why.is_none()));
                     out.extend(why.map(|why| {
                         Told::Notice(format!(
                             "transactions of network namespace {netns} can no longer be told: {why}"
@@ -177,6 +182,12 @@ impl Transactions {
         out
     }
 
+    /// Namespaces that are no longer followed, since the last call, and whether that
+    /// is because they are over.
+    pub fn gone(&mut self) -> Vec<(u32, bool)> {
+        std::mem::take(&mut self.gone)
+    }
+
     /// Requests that were over before their namespace was followed.
     fn unfollowed(&mut self, netns: u32, since: u64) -> Vec<Told> {
         let unseen =
@@ -186,7 +197,11 @@ impl Transactions {
     }
 
     fn committed(&mut self, c: Committed) -> Told {
-        let whose = |b: &Batch| b.request.netns == c.netns && Some(b.request.thread) == c.thread;
+        let (from, to) = c.announced;
+        let of = |b: &Batch| b.request.netns == c.netns && Some(b.request.thread) == c.thread;
+        // those that were over before it was announced have changed nothing
+        self.batches.retain(|b| !of(b) || b.ended.is_none_or(|ended| ended >= from));
+        let whose = |b: &Batch| of(b) && b.request.monotonic_ns <= to;
         let at = self.batches.iter().position(whose);
         let request = at.map(|at| self.batches.remove(at).request);
         let transaction = Transaction {
