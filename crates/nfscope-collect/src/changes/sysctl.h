@@ -40,8 +40,8 @@ struct iov_iter {
 struct iov_iter___iov {
 	const struct iovec *iov;
 };
-/* 6.4: "iov_iter: add iter_iovec() helper" and its series rename it */
-struct iov_iter____iov {
+/* 6.4: "iov_iter: add iter_iovec() helper" and its series rename it. A name has no flavour behind four underlines */
+struct iov_iter___parts {
 	const struct iovec *__iov;
 };
 /* 6.0: "new iov_iter flavour - ITER_UBUF" is what write() makes since then, and
@@ -58,7 +58,7 @@ enum iter_type___ubuf {
 /* Where the bytes are that the process writes; 0 if they are not in one place. */
 static __always_inline void *written(struct iov_iter *iter, u64 length)
 {
-	struct iov_iter____iov *newer = (void *)iter;
+	struct iov_iter___parts *newer = (void *)iter;
 	struct iov_iter___iov *older = (void *)iter;
 	struct iov_iter___ubuf *plain = (void *)iter;
 
@@ -72,7 +72,7 @@ static __always_inline void *written(struct iov_iter *iter, u64 length)
 			return 0;
 		return BPF_CORE_READ(newer, __iov, iov_base);
 	}
-	/* else clang takes one offset or the other, and the verifier sees both */
+	/* lest clang take one offset or the other: the verifier would see both */
 	asm volatile("" : "+r"(older));
 	if (BPF_CORE_READ(older, iov, iov_len) < length)
 		return 0;
