@@ -100,8 +100,9 @@ check("kprobes that bpftrace lists, too", len(ours), [
     if not left_out(n) and not any(g["name"] in theirs for f in named[n] for g in by_address[f["at"]])
 ])
 
-# Types as libbpf writes them (bpftrace), of all functions. It calls "..." void, and
-# knows no functions with arguments beyond registers.
+# Types as libbpf writes them (bpftrace), of all functions. It calls "..." void, knows no
+# functions with arguments beyond registers, and numbers types of one name (a module's
+# own beside the kernel's).
 squeeze = lambda text: "".join(text.split())
 arguments, name = {}, None
 for line in read("fentry"):
@@ -109,6 +110,7 @@ for line in read("fentry"):
         name = tuple(line.split(":")[1:])
         arguments[name] = []
     elif line.startswith("    "):
+        line = re.sub(r"___\d+\b", "", line) if "___" in line else line
         arguments[name].append(squeeze(line))
 described = {(f.get("module", "vmlinux"), f["name"]): f for f in functions if "arguments" in f}
 differ = []
