@@ -44,9 +44,12 @@ pub fn has_typed_casts(btf: &Btf) -> bool {
 }
 
 /// Writes the ids that `btf` has into an object's instructions; 0 for what it
-/// has not.
-pub fn write(object: &mut [u8], btf: &Btf) {
-    let ids = NAMED.map(|(name, kind, _)| btf.kernel().id(name, kind).unwrap_or(0));
+/// has not, and for variables unless `variables`.
+pub fn write(object: &mut [u8], btf: &Btf, variables: bool) {
+    let ids = NAMED.map(|(name, kind, used)| match used {
+        Use::Variable if !variables => 0,
+        _ => btf.kernel().id(name, kind).unwrap_or(0),
+    });
     let (insns, _) = object.as_chunks_mut::<8>();
     let mut insns = insns.iter_mut().peekable();
     while let Some(insn) = insns.next() {
@@ -112,7 +115,10 @@ mod tests {
         let btf = one_variable();
         let other = [CALL, 0, 0, 0, 113, 0, 0, 0];
         let mut object = [word(3).concat(), word(4).concat(), other.to_vec()].concat();
-        write(&mut object, &btf);
+        let mut without = object.clone();
+        write(&mut without, &btf, false);
+        assert_eq!(without.as_chunks::<8>().0[..2], [[LOAD_WORD, 1, 0, 0, 0, 0, 0, 0], [0; 8]]);
+        write(&mut object, &btf, true);
         let (insns, _) = object.as_chunks::<8>();
         assert_eq!(insns[0], [LOAD_WORD, 0x31, 0, 0, 2, 0, 0, 0]);
         assert_eq!(insns[2], [LOAD_WORD, 1, 0, 0, 0, 0, 0, 0], "pcpu_hot is not there");
@@ -125,7 +131,7 @@ mod tests {
     fn half_a_mark_is_none() {
         let mut object = [word(1)[0], word(2)[1]].concat();
         let before = object.clone();
-        write(&mut object, &one_variable());
+        write(&mut object, &one_variable(), true);
         assert_eq!(object, before);
     }
 }

@@ -18,6 +18,7 @@ mod object;
 pub mod preempt;
 mod raw;
 mod reader;
+mod records;
 pub mod resets;
 pub mod stacks;
 pub mod trace;

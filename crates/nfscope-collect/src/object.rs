@@ -57,9 +57,17 @@ pub struct Compiled {
     pub plain: &'static [u8],
     /// With.
     pub typed: &'static [u8],
+    /// Whether the programs are given the kernel's variables.
+    pub variables: bool,
 }
 
 impl Compiled {
+    /// The same for a kernel that does not let its variables be read, if `known`
+    /// is not: it refuses programs that only name one.
+    pub fn with_variables(self, known: bool) -> Self {
+        Self { variables: known, ..self }
+    }
+
     fn bytes(self, btf: Option<&Btf>) -> Vec<u8> {
         let typed = btf.is_some_and(kernel_ids::has_typed_casts);
         if typed { self.typed } else { self.plain }.to_vec()
@@ -72,6 +80,7 @@ macro_rules! compiled {
         $crate::object::Compiled {
             plain: include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".plain.bpf.o")),
             typed: include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".typed.bpf.o")),
+            variables: true,
         }
     };
 }
@@ -111,22 +120,26 @@ pub fn open_filtered(
         None => nfscope_filter::Compiled::accept_all().map_err(|e| failed(&e))?.insns,
     };
     nfscope_filter::patch(&mut bytes, "packet_filter", &insns).map_err(|e| failed(&e))?;
-    open_bytes(bytes, Some(btf))
+    open_bytes(bytes, Some(btf), compiled.variables)
 }
 
 /// Opens an object; `btf`: the kernel's types, if it needs any.
 pub fn open(compiled: Compiled, btf: Option<&Btf>) -> Result<Opened, CollectError> {
-    open_bytes(compiled.bytes(btf), btf)
+    open_bytes(compiled.bytes(btf), btf, compiled.variables)
 }
 
-fn open_bytes(mut bytes: Vec<u8>, btf: Option<&Btf>) -> Result<Opened, CollectError> {
+fn open_bytes(
+    mut bytes: Vec<u8>,
+    btf: Option<&Btf>,
+    variables: bool,
+) -> Result<Opened, CollectError> {
     set_print(Some((PrintLevel::Warn, keep)));
     forget_log();
     let mut builder = ObjectBuilder::default();
     builder.name("nfscope").map_err(CollectError::load)?;
     let mut types = None;
     if let Some(btf) = btf {
-        kernel_ids::write(&mut bytes, btf);
+        kernel_ids::write(&mut bytes, btf, variables);
         tracepoints::learn(&bytes, btf);
         types = CoreTypes::of(&bytes, btf);
     }

@@ -73,6 +73,18 @@ impl Machine {
     }
 }
 
+/// Why a command does not start: where the kernel has no kprobes that comes
+/// first, since what it said is of no use to anybody.
+pub fn not_started(error: CollectError, btf: &Btf) -> anyhow::Error {
+    if btf.kernel().func_params("register_kprobe").is_some() {
+        return error.into();
+    }
+    anyhow::Error::from(error).context(
+        "this kernel seems to have no kprobes (CONFIG_KPROBES), which this needs; \
+         `nfscope doctor` says what works here",
+    )
+}
+
 /// A capability, by its number in `include/uapi/linux/capability.h`.
 const NEEDED: [(&str, u32); 4] =
     [("CAP_BPF", 39), ("CAP_PERFMON", 38), ("CAP_NET_ADMIN", 12), ("CAP_SYS_ADMIN", 21)];

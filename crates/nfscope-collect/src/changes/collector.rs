@@ -1,15 +1,14 @@
 //! Loads and attaches the programs, and reads what they send.
 
-use std::cell::RefCell;
-use std::rc::Rc;
 use std::time::Duration;
 
-use libbpf_rs::{Link, Object, ProgramInput, ProgramMut, RingBuffer, RingBufferBuilder};
+use libbpf_rs::{Link, Object, ProgramInput, ProgramMut};
 use nfscope_kernel::btf::Btf;
 
 use super::ChangeRecord;
 use crate::memory::MapMemory;
 use crate::object::Compiled;
+use crate::records::Records;
 use crate::{CollectError, object, raw};
 
 /// The compiled programs.
@@ -45,8 +44,7 @@ pub struct ChangeLosses {
 pub struct ChangeCollector {
     // fields are dropped in order: first no more records, then the maps
     links: Vec<Link>,
-    ring: RingBuffer<'static>,
-    queue: Rc<RefCell<Vec<ChangeRecord>>>,
+    records: Records<ChangeRecord>,
     _object: Object,
     counters: MapMemory,
     refused: Vec<&'static str>,
@@ -84,19 +82,9 @@ impl ChangeCollector {
             return Err(error);
         }
         refused.dedup();
-        let queue = Rc::new(RefCell::new(Vec::new()));
-        let theirs = Rc::clone(&queue);
-        let mut builder = RingBufferBuilder::new();
-        let map = object::map(&object, "ring")?;
-        builder
-            .add(&map, move |bytes| {
-                theirs.borrow_mut().extend(ChangeRecord::parse(bytes));
-                0
-            })
-            .map_err(CollectError::load)?;
-        let ring = builder.build().map_err(CollectError::load)?;
+        let records = Records::of(&object, ChangeRecord::parse)?;
         let counters = object::memory(&object, ".bss")?;
-        Ok(Self { links, ring, queue, _object: object, counters, refused })
+        Ok(Self { links, records, _object: object, counters, refused })
     }
 
     /// Functions that the kernel lets nobody probe.
@@ -112,16 +100,12 @@ impl ChangeCollector {
     /// Waits up to `timeout` for records and returns them in the order in
     /// which the kernel made them.
     pub fn poll(&mut self, timeout: Duration) -> Result<Vec<ChangeRecord>, CollectError> {
-        use libbpf_rs::ErrorKind::{Interrupted, WouldBlock};
-        match self.ring.poll(timeout) {
-            Err(e) if !matches!(e.kind(), Interrupted | WouldBlock) => Err(CollectError::load(e)),
-            _ => Ok(self.queue.take()),
-        }
+        self.records.poll(timeout)
     }
 
     /// What was lost so far.
-    pub fn losses(&self) -> Result<ChangeLosses, CollectError> {
+    pub fn losses(&self) -> ChangeLosses {
         let ring = self.counters.words().first().copied().unwrap_or(0);
-        Ok(ChangeLosses { ring, nested: self.links.iter().map(raw::probe_misses).sum() })
+        ChangeLosses { ring, nested: self.links.iter().map(raw::probe_misses).sum() }
     }
 }

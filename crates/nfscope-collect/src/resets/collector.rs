@@ -1,11 +1,9 @@
 //! Loads and attaches the programs, and reads what they send.
 
-use std::cell::RefCell;
 use std::os::fd::AsFd;
-use std::rc::Rc;
 use std::time::Duration;
 
-use libbpf_rs::{Link, Object, RingBuffer, RingBufferBuilder};
+use libbpf_rs::{Link, Object};
 use nfscope_kernel::btf::Btf;
 
 use super::config::{Arguments, Config};
@@ -13,6 +11,7 @@ use super::netfilter::{Netfilter, NetfilterPlaces};
 use super::{Losses, ResetRecord};
 use crate::memory::MapMemory;
 use crate::object::{Compiled, Opened};
+use crate::records::Records;
 use crate::{CollectError, object, raw};
 
 /// The compiled programs.
@@ -38,8 +37,6 @@ const PASSAGES: [(&str, &str, &str); 4] = [
 const QUEUE: &str = "at_queue";
 /// The trace event of sockets' states.
 const STATES: (&str, &str, &str) = ("at_state", "sock", "inet_sock_set_state");
-/// Records that one call hands out.
-const AT_ONCE: usize = 8_192;
 
 /// What the user wants to see.
 #[derive(Debug, Clone)]
@@ -61,8 +58,7 @@ pub struct ResetCollector {
     netfilter: Option<Netfilter>,
     /// What netfilter's former programs lost.
     lost_before: Losses,
-    ring: RingBuffer<'static>,
-    queue: Rc<RefCell<Vec<ResetRecord>>>,
+    records: Records<ResetRecord>,
     counters: MapMemory,
     object: Object,
     config: Config,
@@ -103,7 +99,8 @@ impl ResetCollector {
         fentry: bool,
         btf: &Btf,
     ) -> Result<Self, CollectError> {
-        let mut open = object::open_filtered(OBJECT, options.filter.as_ref(), btf)?;
+        let compiled = OBJECT.with_variables(config.context_known);
+        let mut open = object::open_filtered(compiled, options.filter.as_ref(), btf)?;
         object::set_rodata(&mut open, &config.bytes())?;
         set_ring(&mut open, options.ring_bytes)?;
         let mut programs: Vec<&str> = ALWAYS.map(|(program, _)| program).to_vec();
@@ -163,15 +160,13 @@ impl ResetCollector {
             };
             links.push(link);
         }
-        let queue = Rc::new(RefCell::new(Vec::new()));
-        let ring = ring(&object, &queue)?;
+        let records = Records::of(&object, ResetRecord::parse)?;
         let counters = object::memory(&object, ".bss")?;
         Ok(Self {
             links,
             netfilter: None,
             lost_before: Losses::default(),
-            ring,
-            queue,
+            records,
             counters,
             object,
             config: config.clone(),
@@ -234,13 +229,7 @@ impl ResetCollector {
     /// Waits up to `timeout` for records and returns them in the order in
     /// which the kernel sent them.
     pub fn poll(&mut self, timeout: Duration) -> Result<Vec<ResetRecord>, CollectError> {
-        use libbpf_rs::ErrorKind::{Interrupted, WouldBlock};
-        match self.ring.poll(timeout) {
-            Ok(()) => {}
-            Err(e) if matches!(e.kind(), Interrupted | WouldBlock) => {}
-            Err(e) => return Err(CollectError::load(e)),
-        }
-        Ok(self.queue.take())
+        self.records.poll(timeout)
     }
 
     /// What was lost so far.
@@ -279,22 +268,4 @@ fn unknown(function: &str) -> CollectError {
         place: function.into(),
         reason: "the kernel's types do not have its arguments".into(),
     }
-}
-
-fn ring(
-    object: &Object,
-    queue: &Rc<RefCell<Vec<ResetRecord>>>,
-) -> Result<RingBuffer<'static>, CollectError> {
-    let map = object::map(object, "ring")?;
-    let queue = Rc::clone(queue);
-    let mut builder = RingBufferBuilder::new();
-    builder
-        .add(&map, move |bytes| {
-            let mut queue = queue.borrow_mut();
-            queue.extend(ResetRecord::parse(bytes));
-            // the rest is for the next call
-            if queue.len() < AT_ONCE { 0 } else { -libc::EAGAIN }
-        })
-        .map_err(CollectError::load)?;
-    builder.build().map_err(CollectError::load)
 }

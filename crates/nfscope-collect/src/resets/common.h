@@ -257,11 +257,23 @@ static __always_inline void socket_place(struct reset *r, u64 sk)
 		full_socket_place(r, sk);
 }
 
+static __always_inline void tcp_header(u8 *tcp, const struct reset *r)
+{
+	tcp[0] = r->source >> 8;
+	tcp[1] = r->source;
+	tcp[2] = r->destination >> 8;
+	tcp[3] = r->destination;
+	*(u32 *)(tcp + 4) = bpf_htonl(r->reset.seq);
+	*(u32 *)(tcp + 8) = bpf_htonl(r->reset.ack);
+	tcp[12] = 0x50;
+	tcp[13] = r->reset.flags;
+}
+
 /* The reset's headers for the filter: what is not in the record is zero. */
 static __always_inline bool wanted(struct scratch *s)
 {
 	struct reset *r = &s->reset;
-	u8 *f = s->frame, *tcp;
+	u8 *f = s->frame;
 	u32 bytes;
 
 	if (!cfg.filter_on)
@@ -276,16 +288,8 @@ static __always_inline bool wanted(struct scratch *s)
 		ip[9] = IPPROTO_TCP;
 		__builtin_memcpy(ip + 12, r->source_address, 4);
 		__builtin_memcpy(ip + 16, r->destination_address, 4);
-		tcp = ip + IPV4_BYTES;
 		bytes = LINK_BYTES + IPV4_BYTES + TCP_BYTES;
-		tcp[0] = r->source >> 8;
-		tcp[1] = r->source;
-		tcp[2] = r->destination >> 8;
-		tcp[3] = r->destination;
-		*(u32 *)(tcp + 4) = bpf_htonl(r->reset.seq);
-		*(u32 *)(tcp + 8) = bpf_htonl(r->reset.ack);
-		tcp[12] = 0x50;
-		tcp[13] = r->reset.flags;
+		tcp_header(ip + IPV4_BYTES, r);
 	} else {
 		u8 *ip = f + LINK_BYTES;
 
@@ -295,16 +299,8 @@ static __always_inline bool wanted(struct scratch *s)
 		ip[6] = IPPROTO_TCP;
 		__builtin_memcpy(ip + 8, r->source_address, 16);
 		__builtin_memcpy(ip + 24, r->destination_address, 16);
-		tcp = ip + IPV6_BYTES;
 		bytes = LINK_BYTES + IPV6_BYTES + TCP_BYTES;
-		tcp[0] = r->source >> 8;
-		tcp[1] = r->source;
-		tcp[2] = r->destination >> 8;
-		tcp[3] = r->destination;
-		*(u32 *)(tcp + 4) = bpf_htonl(r->reset.seq);
-		*(u32 *)(tcp + 8) = bpf_htonl(r->reset.ack);
-		tcp[12] = 0x50;
-		tcp[13] = r->reset.flags;
+		tcp_header(ip + IPV6_BYTES, r);
 	}
 	return packet_filter(f, bytes, bytes) != 0;
 }

@@ -188,7 +188,8 @@ impl Netfilter {
         (maps, ring_bytes): (&[(&str, BorrowedFd<'_>)], u32),
         btf: &Btf,
     ) -> Result<Self, CollectError> {
-        let mut open = object::open_filtered(OBJECT, filter, btf)?;
+        let compiled = OBJECT.with_variables(config.context_known);
+        let mut open = object::open_filtered(compiled, filter, btf)?;
         object::set_rodata(&mut open, &config.bytes())?;
         set_ring(&mut open, ring_bytes)?;
         object::share(&mut open, maps)?;

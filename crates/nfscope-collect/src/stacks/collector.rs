@@ -104,7 +104,8 @@ impl Counting {
                 .as_ref()
                 .map(|f| (f.bytes_needed, f.needs_link, f.wants_vlan_tag)),
         };
-        let mut open = object::open_filtered(OBJECT, options.filter.as_ref(), btf)?;
+        let compiled = OBJECT.with_variables(self.context_known);
+        let mut open = object::open_filtered(compiled, options.filter.as_ref(), btf)?;
         object::set_rodata(&mut open, &config.bytes())?;
         // of each of the four there is a power of two
         let each = options.max_stacks.div_ceil(4).next_power_of_two();

@@ -1,10 +1,8 @@
 //! Loads and attaches the programs, and reads what they send.
 
-use std::cell::RefCell;
-use std::rc::Rc;
 use std::time::Duration;
 
-use libbpf_rs::{Link, Object, ProgramMut, RingBuffer, RingBufferBuilder};
+use libbpf_rs::{Link, Object, ProgramMut};
 use nfscope_event::Backend;
 use nfscope_kernel::btf::Btf;
 
@@ -15,13 +13,11 @@ use super::{Functions, TraceRecord, TraceSetup};
 use crate::memory::MapMemory;
 use crate::nft::Scratch;
 use crate::object::Compiled;
+use crate::records::Records;
 use crate::{CollectError, object, raw};
 
 /// The compiled programs.
 const OBJECT: Compiled = object::compiled!("trace");
-/// Records that one call hands out: with more the caller would not come to
-/// look at its signals while packets keep coming.
-const AT_ONCE: usize = 8_192;
 /// The ring of the self-test, in bytes.
 pub(super) const TRIAL_RING: u32 = 1 << 16;
 /// Number of the word `trial` among the counters (`struct losses`).
@@ -78,8 +74,7 @@ pub struct TraceCollector {
     pub(super) tables: Vec<TableProbes>,
     /// What the kernel skipped of table probes that are gone.
     pub(super) skipped_before: u64,
-    ring: RingBuffer<'static>,
-    queue: Rc<RefCell<Vec<TraceRecord>>>,
+    records: Records<TraceRecord>,
     counters: MapMemory,
     /// Losses of the trial.
     before: TraceLosses,
@@ -163,14 +158,12 @@ impl TraceCollector {
         let counters = object::memory(&object, ".bss")?;
         counters.store(TRIAL, trial.into());
         let links = attach(&object, setup)?;
-        let queue = Rc::new(RefCell::new(Vec::new()));
-        let ring = ring(&object, &queue)?;
+        let records = Records::of(&object, TraceRecord::parse)?;
         Ok(Self {
             links,
             tables: Vec::new(),
             skipped_before: 0,
-            ring,
-            queue,
+            records,
             counters,
             object,
             options: options.clone(),
@@ -203,18 +196,7 @@ impl TraceCollector {
 
     /// The same with the trial's own.
     pub(super) fn poll_all(&mut self, timeout: Duration) -> Result<Vec<TraceRecord>, CollectError> {
-        use libbpf_rs::ErrorKind::{Interrupted, WouldBlock};
-        match self.ring.poll(timeout) {
-            Ok(()) => {}
-            Err(e) if matches!(e.kind(), Interrupted | WouldBlock) => {}
-            Err(e) => return Err(CollectError::load(e)),
-        }
-        // the programs wake nobody while the ring has room
-        match self.ring.consume() {
-            Err(e) if e.kind() != WouldBlock => return Err(CollectError::load(e)),
-            _ => {}
-        }
-        Ok(self.queue.take())
+        self.records.poll(timeout)
     }
 
     /// What was lost so far.
@@ -276,7 +258,8 @@ fn load(
     context_known: bool,
     btf: &Btf,
 ) -> Result<Object, CollectError> {
-    let mut open = object::open_filtered(OBJECT, options.filter.as_ref(), btf)?;
+    let compiled = OBJECT.with_variables(context_known);
+    let mut open = object::open_filtered(compiled, options.filter.as_ref(), btf)?;
     object::set_rodata(&mut open, &options.config(setup, context_known))?;
     for mut map in open.maps_mut() {
         if map.name() == "ring" {
@@ -319,22 +302,4 @@ fn attach(object: &Object, setup: &TraceSetup) -> Result<Vec<Link>, CollectError
         })?);
     }
     Ok(links)
-}
-
-fn ring(
-    object: &Object,
-    queue: &Rc<RefCell<Vec<TraceRecord>>>,
-) -> Result<RingBuffer<'static>, CollectError> {
-    let map = object::map(object, "ring")?;
-    let queue = Rc::clone(queue);
-    let mut builder = RingBufferBuilder::new();
-    builder
-        .add(&map, move |bytes| {
-            let mut queue = queue.borrow_mut();
-            queue.extend(TraceRecord::parse(bytes));
-            // the rest is for the next call
-            if queue.len() < AT_ONCE { 0 } else { -libc::EAGAIN }
-        })
-        .map_err(CollectError::load)?;
-    builder.build().map_err(CollectError::load)
 }

@@ -153,16 +153,17 @@ impl Abilities {
             return Answer::No("it is on the kprobe blacklist");
         }
         // A part that the compiler cut off has no call to the tracer of its own.
-        let traced = match facts.origin_traceable {
-            Known::Yes => Answer::Yes,
-            _ => traced(facts.traceable),
-        };
-        match (traced, facts.blacklisted) {
+        let part = facts.traceable != Known::Yes && facts.origin_traceable == Known::Yes;
+        match (if part { Answer::Yes } else { traced(facts.traceable) }, facts.blacklisted) {
             (Answer::No(_), _) if !self.only_traceable => Answer::Unknown(
                 "it is notrace, where kernels without CONFIG_KPROBE_EVENTS_ON_NOTRACE refuse kprobes",
             ),
             (Answer::Yes, None) => Answer::Unknown(
                 "the kprobe blacklist cannot be read (/sys/kernel/debug/kprobes/blacklist)",
+            ),
+            (Answer::Yes, Some(_)) if part => Answer::Unknown(
+                "a part that the compiler cut off may begin with the instruction of BUG, where \
+                 the kernel refuses kprobes",
             ),
             (traced, _) => traced,
         }
@@ -259,7 +260,9 @@ mod tests {
         assert_eq!((listed.fentry, listed.kprobe_multi), (Answer::Yes, Answer::Yes));
         assert!(unknown(ALL.probes(&Facts { blacklisted: None, ..PLAIN }).kprobe));
         let cold = Facts { traceable: Known::No, origin_traceable: Known::Yes, ..PLAIN };
-        assert_eq!(ALL.probes(&cold).kprobe, Answer::Yes);
+        assert!(unknown(ALL.probes(&cold).kprobe));
+        let part = Facts { traceable: Known::Yes, ..cold };
+        assert_eq!(ALL.probes(&part).kprobe, Answer::Yes);
         assert!(no(ALL.probes(&cold).kprobe_multi));
         let notrace = Facts { traceable: Known::No, ..PLAIN };
         assert!(!ALL.probes(&notrace).any());

@@ -32,7 +32,8 @@ pub fn run(arguments: &ChangesArguments) -> Result<(), Failure> {
     let btf = Btf::vmlinux()?;
     let built_in = btf.kernel().func_params("nft_do_chain").is_some();
     let has_nf_tables = nfscope_ruleset::nf_tables_loaded() || built_in;
-    let mut collector = ChangeCollector::start(arguments.reads, &btf)?;
+    let mut collector = ChangeCollector::start(arguments.reads, &btf)
+        .map_err(|error| machine::not_started(error, &btf))?;
     drop(btf);
     let signals = Signals::install()?;
     let requests = ChangeRequests::start(only, arguments.numeric, has_nf_tables)?;
@@ -49,6 +50,7 @@ pub fn run(arguments: &ChangesArguments) -> Result<(), Failure> {
     if !has_nf_tables {
         stream.notice("nf_tables is not loaded: transactions are told from when it is".into())?;
     }
+    stream.sink.flush()?;
     say("nfscope: watching who changes firewalls; Ctrl-C ends");
     let begin = Instant::now();
     loop {
@@ -128,7 +130,7 @@ impl Stream {
         }
         let events = self.requests.events(false);
         self.tell(events)?;
-        self.lost(collector.losses()?)?;
+        self.lost(collector.losses())?;
         Ok(self.sink.flush()?)
     }
 

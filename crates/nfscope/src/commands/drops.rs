@@ -38,7 +38,6 @@ pub fn run(arguments: &DropsArguments) -> Result<(), Failure> {
     let has_nf_tables = machine.has_nf_tables;
     drop(machine);
 
-    say(format_args!("nfscope: watching drops, {}; Ctrl-C ends", started.describe()));
     let signals = Signals::install()?;
     let resolver =
         DropResolver::new(reasons, started.backend(), started.drop_sites(), settings.numeric);
@@ -55,6 +54,8 @@ pub fn run(arguments: &DropsArguments) -> Result<(), Failure> {
     if let Some(count) = started.legacy.new_count() {
         stream.follow_legacy(count);
     }
+    stream.flush()?;
+    say(format_args!("nfscope: watching drops, {}; Ctrl-C ends", started.describe()));
     let begin = Instant::now();
     let (mut round, mut ended) = (begin, false);
     loop {

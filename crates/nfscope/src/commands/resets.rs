@@ -45,7 +45,8 @@ pub fn run(arguments: &ResetsArguments) -> Result<(), Failure> {
         device: arguments.interface.clone(),
         ring_bytes: arguments.ring_size,
     };
-    let mut collector = ResetCollector::start(&options, &machine.btf)?;
+    let mut collector = ResetCollector::start(&options, &machine.btf)
+        .map_err(|error| machine::not_started(error, &machine.btf))?;
     let resolver = ResetResolver::new(&machine.btf, arguments.numeric, arguments.stack);
     let rules = Rules::new(options.netns, arguments.numeric, machine.has_nf_tables);
     let terminal = std::io::stdout().is_terminal();
@@ -55,9 +56,10 @@ pub fn run(arguments: &ResetsArguments) -> Result<(), Failure> {
     notices.extend(attach(&mut collector, &loaded, &machine));
     drop(machine);
 
-    say("nfscope: watching resets; Ctrl-C ends");
     let signals = Signals::install()?;
     notices.drain(..).try_for_each(|text| stream.notice(text))?;
+    stream.flush()?;
+    say("nfscope: watching resets; Ctrl-C ends");
     let begin = Instant::now();
     let mut round = begin;
     loop {

@@ -52,7 +52,8 @@ pub fn run(arguments: &StacksArguments) -> Result<(), Failure> {
         max_stacks: arguments.max_stacks,
     };
     let signals = Signals::install()?;
-    let counting = Counting::start(&options, &btf)?;
+    let counting =
+        Counting::start(&options, &btf).map_err(|error| machine::not_started(error, &btf))?;
     let resolver = StackResolver {
         by,
         reasons: ReasonNames::read(&btf, true),

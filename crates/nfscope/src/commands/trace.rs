@@ -76,14 +76,17 @@ pub fn run(arguments: &TraceArguments) -> Result<(), Failure> {
         0 => String::new(),
         count => format!(", {} functions", count - started.refused_functions()),
     };
+    stream.flush()?;
     say(format_args!("nfscope: watching packets, {}{told}; Ctrl-C ends", started.describe()));
 
     let begin = Instant::now();
     let (mut round, mut looked) = (begin, begin);
     loop {
         stream.records(&started.poll(if stream.waits() { SHORT_TICK } else { TICK })?)?;
-        // before packets are shown that may lack what was lost
-        if round.elapsed() >= TICK || signals.raised() {
+        // before packets are shown that may lack what was lost; to count is a
+        // system call for each attachment
+        let due = if stream.is_silent() { ROUND } else { TICK };
+        if round.elapsed() >= due || signals.raised() {
             round = Instant::now();
             stream.losses(started.losses()?)?;
         }

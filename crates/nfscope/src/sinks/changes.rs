@@ -14,7 +14,7 @@ use nfscope_event::{
     RulesetChange, SysctlChange, TableChange, TableOperation, Transaction,
 };
 
-use super::color::{Tone, paint};
+use super::color::{self, Tone, paint};
 use super::text::loss;
 use super::{Sink, TextOptions, escape, packet_text};
 
@@ -71,8 +71,7 @@ impl<W: Write> ChangesText<W> {
     }
 
     fn aside(&mut self, text: &str) -> io::Result<()> {
-        let text = format!("-- {text}");
-        writeln!(self.writer, "{}", paint(self.options.color, Tone::Warning, text))
+        color::aside(&mut self.writer, self.options.color, text)
     }
 }
 

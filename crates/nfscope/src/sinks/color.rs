@@ -1,6 +1,7 @@
 //! Colour, and when it is used.
 
 use std::fmt;
+use std::io::{self, Write};
 
 /// The value of `--color`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -51,6 +52,21 @@ pub(super) struct Painted<T> {
 /// Gives the text a tone.
 pub(super) fn paint<T: fmt::Display>(on: bool, tone: Tone, text: T) -> Painted<T> {
     Painted { on, tone, text }
+}
+
+/// A line between events: what was lost, or a notice.
+pub(super) fn aside(writer: &mut impl Write, color: bool, text: &str) -> io::Result<()> {
+    writeln!(writer, "{}", paint(color, Tone::Warning, format!("-- {text}")))
+}
+
+/// A line below an event: what it is about, and that.
+pub(super) fn fact(
+    writer: &mut impl Write,
+    color: bool,
+    label: &str,
+    text: &str,
+) -> io::Result<()> {
+    writeln!(writer, "    {}  {text}", paint(color, Tone::Faint, format!("{label:<8}")))
 }
 
 impl<T: fmt::Display> fmt::Display for Painted<T> {

@@ -14,7 +14,7 @@ use nfscope_event::{
     Event, Process, RejectRule, Reset, ResetDirection, ResetSegment, StackContext,
 };
 
-use super::color::{Tone, paint};
+use super::color::{self, Tone, paint};
 use super::{Sink, TextOptions, escape, loss_text, packet_text};
 
 /// Writes resets as text for people.
@@ -107,13 +107,11 @@ impl<W: Write> ResetText<W> {
     }
 
     fn fact(&mut self, label: &str, text: &str) -> io::Result<()> {
-        let label = format!("{label:<8}");
-        writeln!(self.writer, "    {}  {text}", paint(self.options.color, Tone::Faint, label))
+        color::fact(&mut self.writer, self.options.color, label, text)
     }
 
     fn aside(&mut self, text: &str) -> io::Result<()> {
-        let text = format!("-- {text}");
-        writeln!(self.writer, "{}", paint(self.options.color, Tone::Warning, text))
+        color::aside(&mut self.writer, self.options.color, text)
     }
 }
 

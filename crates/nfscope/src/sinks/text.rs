@@ -11,7 +11,7 @@ use std::io::{self, Write};
 use nfscope_event::{Cause, ChainRef, Drop, Event, LossPlace, Lost, NftRule, Transport, XtPlace};
 
 use super::cause_text::{self, CauseText};
-use super::color::{Tone, paint};
+use super::color::{self, Tone, paint};
 use super::packet_text::{self, Headers};
 use super::{Clock, Sink, escape};
 
@@ -182,13 +182,11 @@ impl<W: Write> Text<W> {
     }
 
     fn fact(&mut self, label: &str, text: &str) -> io::Result<()> {
-        let label = format!("{label:<8}");
-        writeln!(self.writer, "    {}  {text}", paint(self.options.color, Tone::Faint, label))
+        color::fact(&mut self.writer, self.options.color, label, text)
     }
 
     fn aside(&mut self, text: &str) -> io::Result<()> {
-        let text = format!("-- {text}");
-        writeln!(self.writer, "{}", paint(self.options.color, Tone::Warning, text))
+        color::aside(&mut self.writer, self.options.color, text)
     }
 }
 

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use nfscope_kernel::btf::Btf;
 use nfscope_kernel::locate::ipt::Tables;
 
-use super::{TableProbes, self_test};
+use super::probes::{TableProbes, Whole};
+use super::self_test;
 use crate::CollectError;
 use crate::legacy::{Changes, LegacySetup, SelfTest};
 use crate::nft::{Scratch, state_offsets};
@@ -56,15 +57,14 @@ impl TraceCollector {
         changes: &Changes,
         btf: &Btf,
     ) -> Result<(), CollectError> {
-        let probes = TableProbes::attach(
-            setup,
-            &self.object,
-            self.options.config(&self.setup, self.context_known),
-            self.options.filter.as_ref(),
-            self.setup.by == Attachment::Fentry,
-            changes,
-            btf,
-        )?;
+        let trace = Whole {
+            object: &self.object,
+            config: self.options.config(&self.setup, self.context_known),
+            filter: self.options.filter.as_ref(),
+            variables: self.context_known,
+            fentry: self.setup.by == Attachment::Fentry,
+        };
+        let probes = TableProbes::attach(setup, trace, changes, btf)?;
         self.tables.push(probes);
         Ok(())
     }

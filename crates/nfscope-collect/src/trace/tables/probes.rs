@@ -26,22 +26,31 @@ pub(in super::super) struct TableProbes {
     tables: Tables,
 }
 
+/// The programs of the whole trace, which have the packets.
+pub(super) struct Whole<'a> {
+    pub object: &'a Object,
+    /// The settings that they were given.
+    pub config: Vec<u8>,
+    pub filter: Option<&'a nfscope_filter::Compiled>,
+    /// Whether they are given the kernel's variables.
+    pub variables: bool,
+    /// Functions' entries by fentry, else by kprobes.
+    pub fentry: bool,
+}
+
 impl TableProbes {
-    /// Attaches them beside the programs of `trace`, which has the packets and
-    /// was given the settings `config`. `fentry`: the function's entry by fentry.
-    pub fn attach(
+    /// Attaches them beside the programs of `trace`.
+    pub(super) fn attach(
         setup: &LegacySetup,
-        trace: &Object,
-        config: Vec<u8>,
-        filter: Option<&nfscope_filter::Compiled>,
-        fentry: bool,
+        trace: Whole,
         changes: &Changes,
         btf: &Btf,
     ) -> Result<Self, CollectError> {
-        let function = setup.tables.function();
-        let mut open = object::open_filtered(OBJECT, filter, btf)?;
-        object::set_rodata(&mut open, &[config, setup.config()].concat())?;
-        let maps = SHARED.map(|name| object::map(trace, name));
+        let (function, fentry) = (setup.tables.function(), trace.fentry);
+        let compiled = OBJECT.with_variables(trace.variables);
+        let mut open = object::open_filtered(compiled, trace.filter, btf)?;
+        object::set_rodata(&mut open, &[trace.config, setup.config()].concat())?;
+        let maps = SHARED.map(|name| object::map(trace.object, name));
         let maps = maps.into_iter().collect::<Result<Vec<_>, _>>()?;
         let mut shared = vec![("changes", changes.map().as_fd())];
         shared.extend(SHARED.iter().zip(&maps).map(|(name, map)| (*name, map.as_fd())));

@@ -44,6 +44,8 @@ pub struct Stream {
     counted: u64,
     losses: TraceLosses,
     flushed: Instant,
+    /// When the last record came.
+    heard: Instant,
 }
 
 impl Stream {
@@ -88,6 +90,7 @@ impl Stream {
             counted: 0,
             losses: TraceLosses::default(),
             flushed: Instant::now(),
+            heard: Instant::now(),
         }
     }
 
@@ -102,6 +105,9 @@ impl Stream {
 
     /// Shows records as steps, each as soon as its rule's text is there.
     pub fn records(&mut self, records: &[TraceRecord]) -> io::Result<()> {
+        if !records.is_empty() {
+            self.heard = Instant::now();
+        }
         for record in records {
             for step in self.resolver.steps(record) {
                 if self.wanted(&step.trace) {
@@ -140,6 +146,11 @@ impl Stream {
         if let Some(count) = count {
             self.rules.follow_legacy(count);
         }
+    }
+
+    /// Whether no packet is on its way, nor one that a sink still holds.
+    pub fn is_silent(&self) -> bool {
+        self.waiting.is_empty() && self.heard.elapsed() > self.linger + HOLD
     }
 
     /// Whether steps wait for texts.

@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 
 use nfscope_event::{Event, LossPlace, Mappings, Netns, Step, Trace};
 
-use super::color::{Tone, paint};
+use super::color::{self, Tone, paint};
 use super::text::{TextOptions, loss};
 use super::{Sink, escape, packet_text};
 pub(super) use lines::describe;
@@ -205,8 +205,7 @@ impl<W: Write> TraceTree<W> {
     }
 
     fn aside(&mut self, text: &str) -> io::Result<()> {
-        let text = format!("-- {text}");
-        writeln!(self.writer, "{}", paint(self.options.text.color, Tone::Warning, text))
+        color::aside(&mut self.writer, self.options.text.color, text)
     }
 }
 
