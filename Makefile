@@ -7,7 +7,8 @@
 #
 # For the arm64 guest a second nfscope is built, where Rust has that target's
 # library; ARM64=no leaves it out. What is left out is counted as skipped.
-# ARGS adds arguments: make test ARGS='--kernel 6.12 --scenario article'
+# ARGS adds arguments: make test ARGS='--kernel 6.12 --scenario article'; --every
+# runs all scenarios on all kernels, which takes some 15 minutes more
 
 MACHINE := $(shell uname -m)
 TARGET := $(MACHINE)-unknown-linux-gnu

@@ -35,10 +35,12 @@ pub struct Process {
 /// A packet's headers, as far as they could be read.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Packet {
-    /// Address of the `struct sk_buff`.
-    pub skb: u64,
-    /// Length in bytes that the kernel counts (`skb->len`).
-    pub length: u32,
+    /// Address of the `struct sk_buff`, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skb: Option<u64>,
+    /// Length in bytes that the kernel counts (`skb->len`), where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub length: Option<u32>,
     /// `skb->mark`.
     pub mark: u32,
     /// Link layer protocol number (`skb->protocol`), 0x0800 for IPv4.

@@ -2,6 +2,7 @@
 # rule.
 # processors: 2
 # timeout: 120
+# kernels: 5.10 6.12 7.2
 namespace hub
 names=(a b c d)
 for number in 0 1 2 3; do

@@ -1,5 +1,6 @@
 # What the options choose.
 # timeout: 150
+# kernels: 5.10 6.12 7.2
 topology 4
 rules server <<'EOF'
 table ip filter {

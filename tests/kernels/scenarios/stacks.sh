@@ -2,6 +2,7 @@
 # bpftrace counts, by stack, for the same packets; the filter; wrong targets;
 # nothing is left behind.
 # timeout: 300
+# kernels: 5.10 6.12 7.2
 topology 4
 rules server <<'RULES'
 table ip nat {

@@ -4,6 +4,7 @@
 # the rules of NAT and of the marks in between count. Without the program that
 # prints legacy lines a line is the same or said to be an outline.
 # timeout: 400
+# kernels: 5.10 6.12 7.2
 seed=${SEED:-2026}
 RANDOM=$seed
 echo "seed $seed"

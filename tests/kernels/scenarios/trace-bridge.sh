@@ -2,6 +2,7 @@
 # them those of ip. One tree holds both, in the order of the kernel's own trace,
 # by both backends; a packet that an ip chain drops is gone for the bridge, too.
 # timeout: 400
+# kernels: 5.10 6.12 7.2
 modprobe br_netfilter || skip "no br_netfilter"
 # Loaded, it would send all bridges' frames through ip's hooks.
 trap 'rmmod br_netfilter' EXIT

@@ -2,6 +2,7 @@
 # and their trees are whole. With one that takes all and a ring that is too small
 # the loss is counted, and no tree with a hole looks whole.
 # timeout: 500
+# kernels: 5.10 6.12 7.2
 topology 4
 rules server <<'RULES'
 table ip filter {

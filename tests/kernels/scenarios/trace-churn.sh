@@ -2,6 +2,7 @@
 # packet met (its mark tells which that was), or unknown. Then a
 # namespace is deleted while its packets are traced.
 # timeout: 400
+# kernels: 5.10 6.12 7.2
 topology 4
 for n in 1 2; do
     cat >"$W/rules$n" <<RULES

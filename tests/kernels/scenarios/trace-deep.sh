@@ -2,6 +2,7 @@
 # jumps as deep as the kernel lets them be: the start and the memory stay sane,
 # every jump and return is there, in the kernel's order, at the right depth.
 # timeout: 500
+# kernels: 5.10 6.12 7.2
 topology 4
 {
     echo 'table ip long {'

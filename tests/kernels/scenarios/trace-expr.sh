@@ -2,6 +2,7 @@
 # backends: the types are those that nft lists for the kernel's rules; what
 # follows each rule; and how many rules of each chain did not match.
 # timeout: 300
+# kernels: 5.10 6.12 7.2
 topology 4
 rules server <<'EOF'
 table ip filter {

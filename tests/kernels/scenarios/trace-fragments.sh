@@ -2,6 +2,7 @@
 # defragmentation, and a TCP transfer with GSO and GRO. Each tree is whole and has
 # an end, the counters of the rules are the events, and nothing hangs.
 # timeout: 400
+# kernels: 5.10 6.12 7.2
 topology
 cat >"$W/rules" <<'RULES'
 flush ruleset

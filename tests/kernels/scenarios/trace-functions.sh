@@ -2,6 +2,7 @@
 # function tracer sees meanwhile, in its order, from where the packet is first
 # seen to its socket, with the hooks between them.
 # timeout: 300
+# kernels: 5.10 6.12 7.2
 topology 4
 rules server <<'RULES'
 table ip filter {

@@ -1,5 +1,6 @@
 # Which packets are selected, and how they are shown.
 # timeout: 200
+# kernels: 5.10 6.12 7.2
 topology 4
 for name in client server; do
     rules "$name" <<'EOF'

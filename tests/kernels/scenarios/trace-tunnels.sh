@@ -3,6 +3,7 @@
 # decapsulation, in three namespaces, until its socket has it. The decisions
 # are those of the kernel's own trace in each namespace.
 # timeout: 400
+# kernels: 5.10 6.12 7.2
 router_topology
 # Neighbours are known before: what waits for one is copied, and ARP would be in
 # the tunnel, too.

@@ -172,7 +172,7 @@ pub struct DropRecord {
     pub cpu: u32,
     /// `CLOCK_MONOTONIC`, nanoseconds.
     pub monotonic_ns: u64,
-    /// Address of the skb.
+    /// Address of the skb; 0: unknown.
     pub skb: u64,
     /// The tracepoint's location.
     pub location: u64,
@@ -180,7 +180,7 @@ pub struct DropRecord {
     pub reason: u32,
     /// Namespace inode; 0: unknown.
     pub netns: u32,
-    /// `skb->len`.
+    /// `skb->len`; 0: unknown.
     pub length: u32,
     /// `skb->mark`.
     pub mark: u32,

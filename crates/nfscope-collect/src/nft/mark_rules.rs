@@ -10,6 +10,9 @@ use nfscope_ruleset::netlink::scratch::{Base, ChainSpec, HookSpec, Relation, Rul
 pub const TABLE: &str = "nfscope-trace";
 /// The chain that marks.
 const MARK: &str = "mark";
+/// Names of the base chains: with the hook's number, and whether it is the second.
+const HOOK: &str = "hook";
+const NAT: &str = "-nat";
 /// The kernel refuses deeper jumps (`NFT_JUMP_STACK_SIZE`); the base chain and
 /// the chain that marks take two.
 const DEEPEST: usize = 14;
@@ -38,7 +41,7 @@ pub(super) fn table(family: Family, owned: bool, decisions: Option<&Decisions>) 
     };
     for (number, priority) in hooks(family, start == Outcome::Match) {
         chains.push(ChainSpec {
-            name: format!("hook{number}{}", if *priority == i32::MIN { "" } else { "-nat" }),
+            name: format!("{HOOK}{number}{}", if *priority == i32::MIN { "" } else { NAT }),
             hook: Some(HookSpec {
                 number: *number,
                 priority: *priority,
@@ -70,6 +73,17 @@ fn hooks(family: Family, every_packet: bool) -> &'static [(u32, i32)] {
             (4, FIRST),
         ],
     }
+}
+
+/// Where a packet that passes a base chain of the table is on its way: the later,
+/// the larger. None for other chains.
+pub fn place_of_mark(chain: &str) -> Option<u32> {
+    let hook = chain.strip_prefix(HOOK)?;
+    let (number, behind) = match hook.strip_suffix(NAT) {
+        Some(number) => (number, 1),
+        None => (hook, 0),
+    };
+    Some(number.parse::<u32>().ok()?.checked_mul(2)? + behind)
 }
 
 fn name(decision: usize) -> String {
@@ -127,6 +141,8 @@ mod tests {
         let names: Vec<&str> = spec.chains.iter().map(|chain| chain.name.as_str()).collect();
         assert_eq!(names[..2], [MARK, "test0"]);
         assert_eq!(spec.chains.len(), 1 + filter.decisions.list.len() + 7);
+        let places: Vec<u32> = names.iter().filter_map(|name| place_of_mark(name)).collect();
+        assert_eq!(places, [0, 1, 2, 4, 6, 7, 8]);
         let every = table(Family::Arp, true, None);
         assert_eq!(every.chains.len(), 3);
     }

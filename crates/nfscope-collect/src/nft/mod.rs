@@ -1,6 +1,7 @@
 //! How a rule is told from what runs in the kernel: probe points and hooks.
 
 mod mark_rules;
+mod netlink_listener;
 mod netlink_trace;
 mod offsets;
 mod points;
@@ -9,6 +10,8 @@ mod self_test;
 mod setup;
 mod values;
 
+pub(crate) use mark_rules::{TABLE as MARK_TABLE, place_of_mark};
+pub(crate) use netlink_listener::{Heard, NetlinkListener, Told};
 pub use netlink_trace::NetlinkTrace;
 pub use offsets::{nft_offsets, state_offsets, trace_arguments};
 pub use points::{evals, evals_loaded, points_setup};

@@ -1,39 +1,26 @@
 //! The kernel's own rule trace, for kernels that refuse probes and hooks.
 //!
-//! A table of our own in the traced namespace marks packets; the kernel then
-//! tells each decision about them over netlink. A drop is tied to its packet
-//! by the packet's first bytes, which both the message and the drop record
-//! carry.
+//! A drop is tied to its packet by the packet's first bytes, which both the
+//! message and the drop record carry.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, channel, sync_channel};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use nfscope_event::Family;
 use nfscope_filter::Decisions;
-use nfscope_ruleset::netlink::Error;
-use nfscope_ruleset::netlink::scratch::Table;
-use nfscope_ruleset::netlink::trace::{TraceMessage, TraceSocket, TraceType};
-use nfscope_ruleset::netns;
+use nfscope_ruleset::netlink::trace::{TraceMessage, TraceType};
 
-use super::mark_rules::{self, TABLE};
+use super::mark_rules::TABLE;
+use super::netlink_listener::{Heard, NetlinkListener};
 use crate::CollectError;
 use crate::drop::{DropRecord, NftPart, Note};
 
 /// How long a drop waits for its message if the listener never catches up, and
 /// a message for its drop.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long the listener waits before it says that nothing more has come.
-const TICK: Duration = Duration::from_millis(50);
 /// How often the last messages are looked for.
 const LAST_LOOK: Duration = Duration::from_millis(5);
 /// Fewer common bytes do not tell packets apart.
 const MIN_BYTES: usize = 20;
-/// Messages on their way here; with more the socket overruns, which counts.
-const MAX_HEARD: usize = 16_384;
 /// Records and decisions that wait for each other.
 const MAX_WAITING: usize = 16_384;
 /// Packets whose headers are remembered.
@@ -49,25 +36,14 @@ struct Decision {
     seen: Instant,
 }
 
-/// What the listener sends.
-#[derive(Debug)]
-enum Heard {
-    Message(Box<TraceMessage>),
-    /// All messages that the kernel sent before this instant have been handed
-    /// on.
-    AllUntil(Instant),
-}
-
 /// One traced namespace. Dropping it removes the table.
 #[derive(Debug)]
 pub struct NetlinkTrace {
-    inode: u32,
-    decisions: Receiver<Heard>,
+    listener: NetlinkListener,
     caught_up: Option<Instant>,
     ended: bool,
-    lost: Arc<AtomicU64>,
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    /// Decisions that found no place.
+    lost: u64,
     headers: HashMap<u32, Vec<u8>>,
     order: VecDeque<u32>,
     waiting: VecDeque<Decision>,
@@ -75,43 +51,17 @@ pub struct NetlinkTrace {
 }
 
 impl NetlinkTrace {
-    /// Traces a namespace's packets, those that a filter's decisions take.
-    /// The table goes away with the process, whatever ends it (kernel 5.12);
-    /// `may_stay`: where there are no such tables, another one will do.
+    /// As [`NetlinkListener::start`].
     pub fn start(
         inode: u32,
         may_stay: bool,
         filter: Option<Decisions>,
     ) -> Result<Self, CollectError> {
-        let (sender, decisions) = sync_channel(MAX_HEARD);
-        let (ready, started) = channel();
-        let lost = Arc::new(AtomicU64::new(0));
-        let stop = Arc::new(AtomicBool::new(false));
-        let (lost_there, stop_there) = (Arc::clone(&lost), Arc::clone(&stop));
-        let thread = std::thread::Builder::new()
-            .name("nfscope-trace".into())
-            .spawn(move || match open(inode, may_stay, filter.as_ref()) {
-                Ok((mut socket, tables, owned)) => {
-                    if ready.send(Ok(())).is_ok() {
-                        listen(&mut socket, &sender, &lost_there, &stop_there);
-                    }
-                    remove(tables, owned);
-                }
-                Err(e) => {
-                    // the asker waits for exactly one word
-                    let _ = ready.send(Err(e));
-                }
-            })
-            .map_err(|source| CollectError::System { what: "cannot start a thread", source })?;
-        started.recv().map_err(|_| refuse("its thread ended".into()))??;
         Ok(Self {
-            inode,
-            decisions,
+            listener: NetlinkListener::start(inode, may_stay, filter)?,
             caught_up: None,
             ended: false,
-            lost,
-            stop,
-            thread: Some(thread),
+            lost: 0,
             headers: HashMap::new(),
             order: VecDeque::new(),
             waiting: VecDeque::new(),
@@ -121,7 +71,7 @@ impl NetlinkTrace {
 
     /// Overruns of the netlink socket so far; each may be many messages.
     pub fn lost(&self) -> u64 {
-        self.lost.load(Ordering::Relaxed)
+        self.listener.lost() + self.lost
     }
 
     /// Whether its messages have come to an end, by an error of the socket.
@@ -146,7 +96,7 @@ impl NetlinkTrace {
         let mut out = Vec::new();
         let held = std::mem::take(&mut self.held);
         for (since, mut record) in held.into_iter().chain(records.into_iter().map(|r| (now, r))) {
-            if record.netns == self.inode && record.nft.is_none() && maybe_nft(&record) {
+            if record.netns == self.listener.inode() && record.nft.is_none() && maybe_nft(&record) {
                 record.nft = self.find(&record);
                 // the message is sent before the packet is freed: once the
                 // listener has come that far there will be none
@@ -184,16 +134,14 @@ impl NetlinkTrace {
 
     fn read_decisions(&mut self) {
         let seen = Instant::now();
-        loop {
-            let message = match self.decisions.try_recv() {
-                Ok(Heard::Message(message)) => *message,
-                Ok(Heard::AllUntil(instant)) => {
+        while let Some(heard) = self.listener.try_next() {
+            let message = match heard {
+                Heard::Message(told) => told.message,
+                Heard::AllUntil(instant) => {
                     self.caught_up = Some(instant);
                     continue;
                 }
-                Err(TryRecvError::Empty) => break,
-                Err(TryRecvError::Disconnected) => {
-                    // the listener failed: nothing more comes
+                Heard::Ended => {
                     self.ended = true;
                     self.caught_up = Some(seen);
                     break;
@@ -216,7 +164,7 @@ impl NetlinkTrace {
                 self.waiting.push_back(Decision { message, headers, seen });
                 if self.waiting.len() > MAX_WAITING {
                     self.waiting.pop_front();
-                    self.lost.fetch_add(1, Ordering::Relaxed);
+                    self.lost += 1;
                 }
             }
         }
@@ -253,100 +201,5 @@ impl NetlinkTrace {
             cut: false,
             registers: [0; 20],
         })
-    }
-}
-
-impl Drop for NetlinkTrace {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            // it ends within a tick; a panic there has been reported already
-            let _ = thread.join();
-        }
-    }
-}
-
-fn refuse(reason: String) -> CollectError {
-    CollectError::Backend { backend: "netlink_trace", reason }
-}
-
-fn open(
-    inode: u32,
-    may_stay: bool,
-    filter: Option<&Decisions>,
-) -> Result<(TraceSocket, Vec<Table>, bool), CollectError> {
-    let failed = |e: &dyn std::fmt::Display| refuse(e.to_string());
-    netns::Handle::find(inode).and_then(|h| h.enter()).map_err(|e| failed(&e))?;
-    let socket = TraceSocket::open().map_err(|e| failed(&e))?;
-    let mut tables = Vec::new();
-    let mut owned = true;
-    // the word for an unknown flag, before and since 5.12
-    let no_owner = |e: &Error| matches!(e.errno(), Some(libc::EINVAL | libc::EOPNOTSUPP));
-    for (family, required) in [(Family::Inet, true), (Family::Arp, false), (Family::Bridge, false)]
-    {
-        let mut created = Table::create(&mark_rules::table(family, owned, filter));
-        if owned && may_stay && required && created.as_ref().is_err_and(no_owner) {
-            owned = false;
-            created = Table::create(&mark_rules::table(family, owned, filter));
-        }
-        match created {
-            Ok(table) => tables.push(table),
-            Err(e) if required => {
-                let why = if owned && no_owner(&e) {
-                    "this kernel has no tables that go away with their owner (they came with 5.12); \
-                     --allow-leftover-table accepts a table that stays if nfscope is killed"
-                        .to_string()
-                } else {
-                    e.to_string()
-                };
-                remove(tables, owned);
-                return Err(refuse(why));
-            }
-            // a kernel without that family has no such packets to trace
-            Err(_) => {}
-        }
-    }
-    Ok((socket, tables, owned))
-}
-
-fn remove(tables: Vec<Table>, owned: bool) {
-    if owned {
-        return; // closing the owner's socket does it
-    }
-    for table in tables {
-        // best effort: the namespace may be gone, and the table with it
-        let _ = table.delete();
-    }
-}
-
-fn listen(
-    socket: &mut TraceSocket,
-    sender: &SyncSender<Heard>,
-    lost: &AtomicU64,
-    stop: &AtomicBool,
-) {
-    let mut messages = Vec::new();
-    let mut wait = TICK;
-    while !stop.load(Ordering::Relaxed) {
-        let before = Instant::now();
-        match socket.receive(wait, &mut messages) {
-            // is there more?
-            Ok(true) => wait = Duration::ZERO,
-            Ok(false) => {
-                wait = TICK;
-                if sender.send(Heard::AllUntil(before)).is_err() {
-                    return;
-                }
-            }
-            Err(Error::Overrun) => {
-                lost.fetch_add(1, Ordering::Relaxed);
-            }
-            Err(_) => return,
-        }
-        for message in messages.drain(..) {
-            if sender.send(Heard::Message(Box::new(message))).is_err() {
-                return;
-            }
-        }
     }
 }

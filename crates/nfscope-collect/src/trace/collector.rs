@@ -65,6 +65,8 @@ pub struct TraceLosses {
     pub packets: u64,
     /// Decisions of a traversal whose entry was not seen.
     pub entries: u64,
+    /// Overruns of the kernel's netlink socket.
+    pub netlink: u64,
 }
 
 /// Running programs.
@@ -213,6 +215,7 @@ impl TraceCollector {
             nested: nested - self.before.nested,
             packets: packets - self.before.packets,
             entries: entries - self.before.entries,
+            netlink: 0,
         })
     }
 }

@@ -55,7 +55,15 @@ mod tests {
     use super::*;
 
     fn record(skb: u64, what: Record) -> TraceRecord {
-        let head = Head { cpu: 0, monotonic_ns: 1, skb, start: 1, sequence: 1, traversal: 0 };
+        let head = Head {
+            cpu: None,
+            monotonic_ns: 1,
+            earliest_ns: 1,
+            skb,
+            start: 1,
+            sequence: 1,
+            traversal: 0,
+        };
         TraceRecord { head, what }
     }
 

@@ -10,11 +10,13 @@ use crate::reader::Reader;
 /// What each record begins with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Head {
-    /// CPU number.
-    pub cpu: u32,
+    /// CPU number, where it is known.
+    pub cpu: Option<u32>,
     /// `CLOCK_MONOTONIC`, nanoseconds.
     pub monotonic_ns: u64,
-    /// Address of the skb.
+    /// The earliest that it can have been: the same, where the kernel has stamped it.
+    pub earliest_ns: u64,
+    /// Address of the skb, or the kernel's own number for the packet.
     pub skb: u64,
     /// When the packet was first seen (`CLOCK_MONOTONIC`): with `skb` it names
     /// the packet.
@@ -141,9 +143,11 @@ impl TraceRecord {
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let mut r = Reader(bytes);
         let kind = r.u32()?;
+        let (cpu, monotonic_ns) = (Some(r.u32()?), r.u64()?);
         let head = Head {
-            cpu: r.u32()?,
-            monotonic_ns: r.u64()?,
+            cpu,
+            monotonic_ns,
+            earliest_ns: monotonic_ns,
             skb: r.u64()?,
             start: r.u64()?,
             sequence: r.u32()?,
@@ -262,7 +266,7 @@ mod tests {
         assert_eq!(jump.registers.map(|r| r[19]), Some(19));
 
         let next = TraceRecord::parse(&decision(-1, false)).unwrap();
-        assert_eq!((next.head.cpu, next.head.sequence, next.head.traversal), (3, 4, 5));
+        assert_eq!((next.head.cpu, next.head.sequence, next.head.traversal), (Some(3), 4, 5));
         let Record::Decision(next) = next.what else { panic!() };
         assert_eq!((next.code, next.target, next.registers), (-1, None, None));
     }

@@ -70,13 +70,13 @@ pub fn headers(frame: &Frame) -> Headers {
 }
 
 impl Packet {
-    /// A packet from the facts of its skb (address, `skb->len`, `skb->mark`)
-    /// and its captured bytes, which are kept too.
+    /// A packet from the facts of its skb (address and `skb->len`, 0: unknown;
+    /// `skb->mark`) and its captured bytes, which are kept too.
     pub fn from_frame(skb: u64, length: u32, mark: u32, frame: &Frame) -> Self {
         let Headers { link, vlan, arp, ip, transport } = headers(frame);
         Self {
-            skb,
-            length,
+            skb: (skb != 0).then_some(skb),
+            length: (length != 0).then_some(length),
             mark,
             ethertype: frame.ethertype,
             link,

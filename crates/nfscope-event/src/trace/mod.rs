@@ -19,8 +19,9 @@ pub struct Trace {
     /// Time in nanoseconds since the Unix epoch (the kernel's monotonic stamp,
     /// moved by the offset taken at start).
     pub time_ns: u64,
-    /// CPU it happened on.
-    pub cpu: u32,
+    /// CPU it happened on, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<u32>,
     /// Number of the packet, from 1, in the order in which packets were first
     /// seen.
     pub packet_id: u64,
@@ -82,6 +83,18 @@ pub enum Step {
 }
 
 impl Step {
+    /// The chain of nftables that it is about.
+    pub fn place_mut(&mut self) -> Option<&mut ChainRef> {
+        match self {
+            Self::Enter(enter) => Some(&mut enter.place),
+            Self::Rule(rule) => Some(&mut rule.place),
+            Self::NoMatch(rule) => Some(&mut rule.place),
+            Self::End(end) => Some(&mut end.place),
+            Self::Policy(policy) => Some(&mut policy.place),
+            _ => None,
+        }
+    }
+
     /// Whether the packet is gone.
     pub fn ends(&self) -> bool {
         matches!(self, Self::Dropped(_) | Self::Consumed(_) | Self::Freed(_))

@@ -141,8 +141,8 @@ fn transports() -> Vec<Option<Transport>> {
 pub fn full_packet(transport: Option<Transport>) -> Packet {
     let mac = "02:00:00:00:00:01".to_owned();
     Packet {
-        skb: u64::MAX,
-        length: u32::MAX,
+        skb: Some(u64::MAX),
+        length: Some(u32::MAX),
         mark: u32::MAX,
         ethertype: 0x86dd,
         link: Some(Link { source: mac.clone(), destination: mac.clone() }),

@@ -233,7 +233,7 @@ pub fn steps() -> Vec<Step> {
 pub fn trace_of(step: Step, parent: Option<u64>) -> Event {
     Event::Trace(Box::new(Trace {
         time_ns: u64::MAX,
-        cpu: 0,
+        cpu: Some(0),
         packet_id: 2,
         sequence: u32::MAX,
         parent,

@@ -18,7 +18,8 @@ Examples:
   nfscope trace --functions udp port 53  with the kernel functions that it passed
 
 A packet that was selected is followed until it is freed: through NAT, copies
-and other namespaces. Nothing on the machine is changed. Ctrl-C ends it.";
+and other namespaces. Nothing on the machine is changed without
+--allow-ruleset-change. Ctrl-C ends it.";
 
 /// Arguments of `nfscope trace`.
 #[derive(Debug, Clone, Args)]
@@ -114,6 +115,16 @@ pub struct TraceArguments {
     #[arg(long, value_name = "BACKEND", value_enum, default_value_t)]
     pub backend: TraceBackendChoice,
 
+    /// Let the backend netlink-trace put a table of its own into the traced
+    /// namespace; the kernel removes it when nfscope ends, however it ends
+    #[arg(long)]
+    pub allow_ruleset_change: bool,
+
+    /// With --allow-ruleset-change on kernels before 5.12: accept that the
+    /// table stays behind if nfscope is killed
+    #[arg(long, requires = "allow_ruleset_change")]
+    pub allow_leftover_table: bool,
+
     /// Size of the ring buffer between kernel and nfscope: 512K, 4M
     #[arg(long, value_name = "SIZE", default_value = "4M", value_parser = values::ring_size)]
     pub ring_size: u32,
@@ -155,4 +166,8 @@ pub enum TraceBackendChoice {
     /// The function __nft_trace_packet, with the kernel's trace key turned on
     #[value(alias = "trace_hook")]
     TraceHook,
+    /// The kernel's netlink trace, in one network namespace: rules that match and
+    /// policies only, not what becomes of a packet; needs --allow-ruleset-change
+    #[value(alias = "netlink_trace")]
+    NetlinkTrace,
 }

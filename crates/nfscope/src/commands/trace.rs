@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use nfscope_collect::trace::TraceOptions;
 
+use crate::backend::Leftover;
 use crate::cli::TraceArguments;
 use crate::commands::{Failure, say, selection};
 use crate::functions::FunctionSet;
@@ -14,7 +15,7 @@ use crate::lockdown::Lockdown;
 use crate::machine::{self, Machine};
 use crate::resolve::{ConnectionIds, ReasonNames, Rules, TraceResolver};
 use crate::signals::Signals;
-use crate::trace_backend;
+use crate::trace_backend::{self, TraceRequest};
 
 use stream::Stream;
 
@@ -25,6 +26,9 @@ const SHORT_TICK: Duration = Duration::from_millis(5);
 
 /// How often it is looked whether legacy tables have come or gone.
 const ROUND: Duration = Duration::from_millis(500);
+
+/// How long what was on its way at the end may take.
+const LAST_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Runs until Ctrl-C, `-c` or `--duration`.
 pub fn run(arguments: &TraceArguments) -> Result<(), Failure> {
@@ -49,7 +53,16 @@ pub fn run(arguments: &TraceArguments) -> Result<(), Failure> {
         ring_bytes: arguments.ring_size,
         functions: functions.functions.clone(),
     };
-    let mut started = trace_backend::start(&options, arguments.backend, &machine)?;
+    let leftover = match arguments.allow_leftover_table {
+        true => Leftover::Accepted,
+        false => Leftover::Refused,
+    };
+    let request = TraceRequest {
+        options: &options,
+        backend: arguments.backend,
+        ruleset_change: arguments.allow_ruleset_change.then_some(leftover),
+    };
+    let mut started = trace_backend::start(&request, &machine)?;
     let ctnetlink = machine.btf.kernel().func_params("ctnetlink_get_conntrack").is_some();
     let has_nf_tables = machine.has_nf_tables;
     drop(machine);
@@ -103,11 +116,15 @@ pub fn run(arguments: &TraceArguments) -> Result<(), Failure> {
     }
     // what was on its way when the end came: no more than that, while packets
     // keep coming
-    let end = nfscope_ruleset::monotonic_ns();
+    let (end, stopped) = (nfscope_ruleset::monotonic_ns(), Instant::now());
     loop {
         let records = started.poll(Duration::ZERO)?;
         stream.records(&records)?;
-        if records.last().is_none_or(|last| last.head.monotonic_ns >= end) {
+        if records.last().is_none_or(|last| last.head.earliest_ns >= end) {
+            break;
+        }
+        if stopped.elapsed() > LAST_PATIENCE {
+            stream.notice("the last messages were not read: they come too fast".into())?;
             break;
         }
     }

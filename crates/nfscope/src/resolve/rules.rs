@@ -232,7 +232,7 @@ impl Rules {
     }
 
     /// Hook and priority of a base chain, where the record lacks them.
-    fn base_chain(&self, place: &mut ChainRef, inode: u32, last: bool) -> Answer {
+    pub(super) fn base_chain(&self, place: &mut ChainRef, inode: u32, last: bool) -> Answer {
         if place.hook.is_some() && place.priority.is_some() {
             return Answer::Ready;
         }

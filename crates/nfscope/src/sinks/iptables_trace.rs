@@ -162,10 +162,10 @@ fn opened(trace: &Trace, enter: &EnterTable) -> Open {
     let mac = link.as_ref().map_or("00:00:00:00:00:00", |link| &link.destination);
     let packet = format!(
         "{:<20} {:<12} {:<8} {:<6} {:<18} {:<18} {:<6} {:<54}",
-        format!("[{skb:#x}]"),
+        skb.map_or("[-]".to_owned(), |skb| format!("[{skb:#x}]")),
         format!("[{}]", trace.netns.inode),
         enter.process.as_ref().map_or(0, |process| process.pid),
-        trace.cpu,
+        trace.cpu.map_or("-".to_owned(), |cpu| cpu.to_string()),
         escape(own),
         escape(mac),
         ip.as_ref().map_or(0, |ip| ip.length),
@@ -258,7 +258,7 @@ mod tests {
     fn trace(step: Step) -> Event {
         Event::Trace(Box::new(Trace {
             time_ns: samples::TIME,
-            cpu: 1,
+            cpu: Some(1),
             packet_id: 1,
             sequence: 1,
             parent: None,

@@ -54,8 +54,17 @@ fn write_ip(f: &mut Formatter<'_>, ip: &Ip, packet: &Packet) -> fmt::Result {
     }
     // The header's own length is the same at every layer; it is 0 in packets
     // of more than 64 KiB, and wrong in broken ones.
-    let length = if ip.length == 0 { packet.length } else { ip.length };
-    write!(f, " len {length}")
+    match (ip.length, packet.length) {
+        (0, Some(length)) => write!(f, " len {length}"),
+        (length, _) => write!(f, " len {length}"),
+    }
+}
+
+/// The kernel's own facts of it.
+pub(super) fn skb(packet: &Packet) -> String {
+    let address = packet.skb.map_or("unknown".to_owned(), |skb| format!("{skb:#x}"));
+    let length = packet.length.map_or("unknown".to_owned(), |length| length.to_string());
+    format!("{address}, length {length}, mark {:#x}", packet.mark)
 }
 
 fn ports(transport: &Transport) -> Option<Ports> {
@@ -175,7 +184,8 @@ fn write_unread(f: &mut Formatter<'_>, packet: &Packet) -> fmt::Result {
     if let Some(link) = &packet.link {
         write!(f, "{} > {} ", escape(&link.source), escape(&link.destination))?;
     }
-    write!(f, "ethertype {:#06x} len {}", packet.ethertype, packet.length)
+    write!(f, "ethertype {:#06x}", packet.ethertype)?;
+    packet.length.map_or(Ok(()), |length| write!(f, " len {length}"))
 }
 
 /// The device with the direction, as far as they are known: `eth0 -> eth1`,

@@ -166,8 +166,7 @@ impl<W: Write> Text<W> {
             }
             self.fact("header", &text)?;
         }
-        let (skb, length, mark) = (packet.skb, packet.length, packet.mark);
-        self.fact("packet", &format!("skb {skb:#x}, length {length}, mark {mark:#x}"))?;
+        self.fact("packet", &format!("skb {}", packet_text::skb(packet)))?;
         if let Some(process) = &drop.process {
             self.fact("process", &format!("{} (pid {})", escape(&process.command), process.pid))?;
         }

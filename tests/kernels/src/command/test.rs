@@ -41,6 +41,10 @@ pub struct Arguments {
     /// A scenario's name; may be given several times.
     #[arg(long = "scenario", value_name = "NAME")]
     scenarios: Vec<String>,
+    /// Run each scenario on each kernel, also where others are enough for it; so
+    /// it is where kernels or scenarios are named.
+    #[arg(long)]
+    every: bool,
     /// Machines at a time.
     #[arg(long, default_value_t = 2)]
     jobs: usize,
@@ -98,6 +102,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         kernels = KernelSpec::defaults();
         kernels.push(KernelSpec::arm64());
     }
+    let named = !arguments.kernels.is_empty() || !arguments.scenarios.is_empty();
+    let every = arguments.every || named;
     let (bootable, left_out): (Vec<KernelSpec>, Vec<KernelSpec>) =
         kernels.iter().cloned().partition(|kernel| {
             arguments.arm64.is_some() || kernel.architecture() != Architecture::Arm64
@@ -113,10 +119,19 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         arguments,
         cache: &cache,
         skips: &skips,
-        waiting: Mutex::new(plan::batches(&bootable, &scenarios).into()),
+        waiting: Mutex::new(plan::batches(&bootable, &scenarios, every).into()),
         outcomes: Mutex::default(),
     };
-    for batch in plan::batches(&left_out, &scenarios) {
+    for kernel in kernels.iter().filter(|_| !every) {
+        let fitting = |s: &&Scenario| s.architectures.contains(&kernel.architecture());
+        for scenario in scenarios.iter().filter(fitting) {
+            let name = kernel.to_string();
+            if let Some(why) = scenario.spared(&name) {
+                run.report(Outcome::skipped(&name, &scenario.name, &why));
+            }
+        }
+    }
+    for batch in plan::batches(&left_out, &scenarios, every) {
         for scenario in &batch.scenarios {
             let kernel = batch.kernel.to_string();
             run.report(Outcome::skipped(&kernel, &scenario.name, &arguments.no_arm64));

@@ -18,13 +18,15 @@ pub struct Batch {
     pub scenarios: Vec<Scenario>,
 }
 
-/// Divide all scenarios among machines; a kernel's batches stand together.
-pub fn batches(kernels: &[KernelSpec], scenarios: &[Scenario]) -> Vec<Batch> {
+/// Divide all scenarios among machines; a kernel's batches stand together. `every`:
+/// also those for which other kernels are enough.
+pub fn batches(kernels: &[KernelSpec], scenarios: &[Scenario], every: bool) -> Vec<Batch> {
     let mut batches = Vec::new();
     for kernel in kernels {
         let fitting: Vec<&Scenario> = scenarios
             .iter()
             .filter(|scenario| scenario.architectures.contains(&kernel.architecture()))
+            .filter(|scenario| every || scenario.spared(&kernel.to_string()).is_none())
             .collect();
         let mut sizes: Vec<u32> = fitting.iter().map(|scenario| scenario.processors).collect();
         sizes.sort_unstable();
@@ -59,14 +61,18 @@ mod tests {
             time_limit: 1,
             processors,
             architectures: architectures.to_vec(),
+            kernels: Vec::new(),
         };
         let mut scenarios = vec![
             scenario("both", 1, &[Architecture::Amd64, Architecture::Arm64]),
             scenario("two", 2, &[Architecture::Amd64]),
         ];
         scenarios.extend((0..BATCH).map(|n| scenario(&n.to_string(), 1, &[Architecture::Amd64])));
+        let mut elsewhere = scenario("elsewhere", 1, &[Architecture::Amd64]);
+        elsewhere.kernels.push("7.2".to_owned());
+        scenarios.push(elsewhere);
         let kernels = ["6.12".parse().unwrap(), "arm64".parse().unwrap()];
-        let found: Vec<(String, u32, usize)> = batches(&kernels, &scenarios)
+        let found: Vec<(String, u32, usize)> = batches(&kernels, &scenarios, false)
             .iter()
             .map(|batch| (batch.kernel.to_string(), batch.processors, batch.scenarios.len()))
             .collect();

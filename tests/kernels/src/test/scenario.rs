@@ -10,7 +10,8 @@ use crate::kernel::spec::Architecture;
 const TIME_LIMIT: u64 = 60;
 
 /// One file of `scenarios/`, with what its comments say about how to run it:
-/// `# timeout: 120` (seconds), `# processors: 2`, `# architectures: amd64 arm64`.
+/// `# timeout: 120` (seconds), `# processors: 2`, `# architectures: amd64 arm64`,
+/// `# kernels: 5.10 7.2`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scenario {
     /// The file's name without `.sh`.
@@ -21,6 +22,8 @@ pub struct Scenario {
     pub processors: u32,
     /// Where it runs; x86-64 alone unless it says otherwise.
     pub architectures: Vec<Architecture>,
+    /// Kernels that are enough for it; empty: it is to run on each.
+    pub kernels: Vec<String>,
 }
 
 impl Scenario {
@@ -52,6 +55,7 @@ impl Scenario {
             time_limit: TIME_LIMIT,
             processors: 1,
             architectures: vec![Architecture::Amd64],
+            kernels: Vec::new(),
         };
         let comments = text.lines().filter_map(|line| line.strip_prefix("# "));
         for (key, value) in comments.filter_map(|line| line.split_once(": ")) {
@@ -62,10 +66,20 @@ impl Scenario {
                     scenario.architectures =
                         value.split_whitespace().map(architecture).collect::<Result<_>>()?;
                 }
+                "kernels" => {
+                    scenario.kernels = value.split_whitespace().map(str::to_owned).collect();
+                }
                 _ => {}
             }
         }
         Ok(scenario)
+    }
+
+    /// Why it need not run on a kernel.
+    pub fn spared(&self, kernel: &str) -> Option<String> {
+        let spared = !self.kernels.is_empty() && !self.kernels.iter().any(|k| k == kernel);
+        let enough = self.kernels.join(", ");
+        spared.then(|| format!("run on {enough}, which is enough for it; on all with --every"))
     }
 }
 
@@ -83,11 +97,15 @@ mod tests {
 
     #[test]
     fn comments() {
-        let text = "# What: for\n# timeout: 90\n# processors: 2\n# architectures: amd64 arm64\nx\n";
+        let text = "# What: for\n# timeout: 90\n# processors: 2\n# architectures: amd64 arm64\n\
+                    # kernels: 5.10 7.2\nx\n";
         let scenario = Scenario::parse("name", text).unwrap();
+        assert!(scenario.spared("6.1").is_some_and(|why| why.starts_with("run on 5.10, 7.2,")));
+        assert_eq!(scenario.spared("7.2"), None);
         assert_eq!((scenario.time_limit, scenario.processors), (90, 2));
         assert_eq!(scenario.architectures, [Architecture::Amd64, Architecture::Arm64]);
-        assert_eq!(Scenario::parse("name", "x").unwrap().time_limit, TIME_LIMIT);
+        let plain = Scenario::parse("name", "x").unwrap();
+        assert_eq!((plain.time_limit, plain.spared("6.1")), (TIME_LIMIT, None));
         assert!(Scenario::parse("name", "# timeout: long").is_err());
     }
 }

@@ -216,7 +216,8 @@ impl Stream {
     /// Shows what was lost since the last call.
     pub fn losses(&mut self, now: TraceLosses) -> io::Result<()> {
         let before = std::mem::replace(&mut self.losses, now);
-        for step in self.resolver.doubts(now.nested > before.nested) {
+        for step in self.resolver.doubts(now.nested > before.nested || now.netlink > before.netlink)
+        {
             if self.wanted(&step.trace) {
                 self.waiting.push_back(step);
             }
@@ -227,6 +228,7 @@ impl Stream {
             (LossPlace::Nested, now.nested.saturating_sub(before.nested)),
             (LossPlace::Packets, now.packets.saturating_sub(before.packets)),
             (LossPlace::Entries, now.entries.saturating_sub(before.entries)),
+            (LossPlace::Netlink, now.netlink.saturating_sub(before.netlink)),
         ] {
             if count > 0 {
                 self.emit(&Event::Lost(Lost { time_ns, place, count }))?;

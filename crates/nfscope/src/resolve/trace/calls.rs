@@ -32,10 +32,10 @@ impl TraceResolver {
 /// in a function later (`__ip_local_out`, `__ip6_local_out`), from the skb's.
 fn with_length(mut packet: Packet) -> Packet {
     const IPV6_HEADER: u32 = 40;
-    if let Some(ip) = &mut packet.ip {
+    if let (Some(ip), Some(length)) = (&mut packet.ip, packet.length) {
         let none = if ip.source.is_ipv4() { 0 } else { IPV6_HEADER };
         if ip.length == none {
-            ip.length = packet.length;
+            ip.length = length;
         }
     }
     packet

@@ -50,7 +50,9 @@ pub(super) fn decide(way: &mut Way, head: &Head, decision: &Decision) -> (Step, 
     let verdict = Verdict::from_code(decision.code);
     let (number, depth, place) = (traversal.number, traversal.depth(), traversal.place());
     let last = decision.kind == DecisionKind::Policy || verdict.is_final();
-    let elapsed_ns = last.then(|| head.monotonic_ns.saturating_sub(traversal.entered_ns));
+    // when a message was read says nothing about the time between two
+    let timed = last && head.earliest_ns == head.monotonic_ns;
+    let elapsed_ns = timed.then(|| head.monotonic_ns.saturating_sub(traversal.entered_ns));
     way.netns = traversal.netns;
     let around = follow(traversal, decision, verdict);
     let step = match decision.kind {

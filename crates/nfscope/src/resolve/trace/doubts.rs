@@ -77,6 +77,7 @@ impl TraceResolver {
             }),
             table_handle: 0,
             monotonic_ns: way.seen_ns,
+            earliest_ns: way.seen_ns,
             registers: None,
             packet: None,
             around: Around::default(),

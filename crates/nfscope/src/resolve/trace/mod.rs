@@ -57,7 +57,7 @@ struct Way {
     dropped: bool,
     /// It was freed.
     gone: bool,
-    cpu: u32,
+    cpu: Option<u32>,
     /// Sequence of its last step when it was last said that steps may be missing.
     doubted: Option<u32>,
 }
@@ -71,6 +71,8 @@ pub struct Unresolved {
     table_handle: u64,
     /// When the rule acted.
     monotonic_ns: u64,
+    /// The earliest that it can have been.
+    earliest_ns: u64,
     /// nftables' registers at the verdict.
     registers: Option<[u32; 20]>,
     /// The packet as it entered the chain, for rules that did not match.
@@ -258,6 +260,7 @@ impl TraceResolver {
             }),
             table_handle: 0,
             monotonic_ns: head.monotonic_ns,
+            earliest_ns: head.earliest_ns,
             registers: None,
             packet: None,
             around: Around::default(),

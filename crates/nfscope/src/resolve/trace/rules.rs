@@ -18,8 +18,13 @@ impl Rules {
             return self.complete_table_rule(step, last);
         }
         match self.complete_rule(step, last) {
-            Answer::Ready => self.add_evaluation(step, last),
-            Answer::Pending => Answer::Pending,
+            Answer::Ready => {}
+            Answer::Pending => return Answer::Pending,
+        }
+        let inode = step.trace.netns.inode;
+        match step.trace.step.place_mut().map(|place| self.base_chain(place, inode, last)) {
+            Some(Answer::Pending) => Answer::Pending,
+            _ => self.add_evaluation(step, last),
         }
     }
 
@@ -35,6 +40,14 @@ impl Rules {
         let table_handle = (table_handle != 0).then_some(table_handle);
         let query = RuleQuery { family, table: &table, table_handle, handle, at };
         let found = match self.find(inode, &query, last) {
+            Ok(found) if step.earliest_ns < at => {
+                // no rule of that handle came or went while the message was under way
+                match self.find(inode, &RuleQuery { at: step.earliest_ns, ..query }, last) {
+                    Ok(before) if before == found => Ok(found),
+                    Err(None) => return Answer::Pending,
+                    _ => Err("the ruleset changed just then"),
+                }
+            }
             Ok(found) => Ok(found),
             Err(None) => return Answer::Pending,
             Err(Some(why)) => Err(why),

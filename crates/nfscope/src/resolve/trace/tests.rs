@@ -29,8 +29,9 @@ impl Packet {
     fn record(&mut self, traversal: u32, what: Record) -> TraceRecord {
         self.1 += 1;
         let head = Head {
-            cpu: 0,
+            cpu: Some(0),
             monotonic_ns: 1000 * u64::from(self.1),
+            earliest_ns: 1000 * u64::from(self.1),
             skb: self.0,
             start: 1,
             sequence: self.1,

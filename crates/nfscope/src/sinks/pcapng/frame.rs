@@ -56,7 +56,7 @@ fn wire_length(packet: &Packet) -> u32 {
         Some(length) if length > 0 => {
             length.saturating_add(u32::try_from(headers).unwrap_or(u32::MAX))
         }
-        _ => packet.length,
+        _ => packet.length.unwrap_or(0),
     }
 }
 

@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
-use nfscope_event::{Event, LossPlace, Mappings, Netns, Step, Trace};
+use nfscope_event::{Backend, Event, LossPlace, Mappings, Netns, Step, Trace, Verdict};
 
 use super::color::{self, Tone, paint};
 use super::text::{TextOptions, loss};
@@ -161,8 +161,8 @@ impl<W: Write> TraceTree<W> {
             if let Some(packet) = self.packets.remove(&id) {
                 self.kept -= packet.steps.len();
                 self.tree(&packet.steps, packet.ended)?;
-                if !packet.ended {
-                    self.remark("not ended yet", Tone::Faint)?;
+                if let Some(last) = packet.steps.last().filter(|_| !packet.ended) {
+                    self.open_end(last)?;
                 }
                 if packet.doubtful {
                     self.remark(
@@ -173,6 +173,16 @@ impl<W: Write> TraceTree<W> {
             }
         }
         Ok(())
+    }
+
+    /// What is to be said of a packet whose end was not told.
+    fn open_end(&mut self, last: &Trace) -> io::Result<()> {
+        let text = match last.backend {
+            Backend::NetlinkTrace if drops(&last.step) => return Ok(()),
+            Backend::NetlinkTrace => "what became of it is not told",
+            _ => "not ended yet",
+        };
+        self.remark(text, Tone::Faint)
     }
 
     /// A remark below a packet's steps.
@@ -206,6 +216,15 @@ impl<W: Write> TraceTree<W> {
 
     fn aside(&mut self, text: &str) -> io::Result<()> {
         color::aside(&mut self.writer, self.options.text.color, text)
+    }
+}
+
+/// Whether nftables dropped the packet there.
+fn drops(step: &Step) -> bool {
+    match step {
+        Step::Rule(rule) => rule.verdict == Verdict::Drop,
+        Step::Policy(policy) => policy.verdict == Verdict::Drop,
+        _ => false,
     }
 }
 

@@ -61,7 +61,7 @@ fn enter() -> Step {
 fn trace(packet_id: u64, step: Step) -> Event {
     Event::Trace(Box::new(Trace {
         time_ns: samples::TIME,
-        cpu: 1,
+        cpu: Some(1),
         packet_id,
         sequence: 1,
         parent: (packet_id > 10).then_some(1),

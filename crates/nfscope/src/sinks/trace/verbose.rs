@@ -58,7 +58,7 @@ pub(super) fn verbose<W: Write>(
         }
         fact("ct", text)?;
     }
-    let mut text = format!("{:#x}, length {}, mark {:#x}", packet.skb, packet.length, packet.mark);
+    let mut text = packet_text::skb(packet);
     if let Some(hash) = hash {
         text += &format!(", hash {hash:#010x}");
     }
@@ -66,7 +66,8 @@ pub(super) fn verbose<W: Write>(
     if let Some(process) = process {
         fact("process", format!("{} (pid {})", escape(&process.command), process.pid))?;
     }
-    fact("seen by", format!("{}, cpu {}", trace.backend.as_str(), trace.cpu))
+    let cpu = trace.cpu.map_or("cpu unknown".to_owned(), |cpu| format!("cpu {cpu}"));
+    fact("seen by", format!("{}, {cpu}", trace.backend.as_str()))
 }
 
 fn comment(

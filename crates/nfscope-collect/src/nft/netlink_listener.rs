@@ -1,0 +1,256 @@
+//! Listens to the kernel's own rule trace in one network namespace: a table of our
+//! own there marks packets, the kernel then tells each decision about them over
+//! netlink.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{
+    Receiver, RecvTimeoutError, SyncSender, TryRecvError, channel, sync_channel,
+};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use nfscope_event::Family;
+use nfscope_filter::Decisions;
+use nfscope_ruleset::netlink::Error;
+use nfscope_ruleset::netlink::scratch::Table;
+use nfscope_ruleset::netlink::trace::{TraceMessage, TraceSocket};
+use nfscope_ruleset::{monotonic_ns, netns};
+
+use super::mark_rules;
+use crate::CollectError;
+
+/// How long the listener waits before it says that nothing more has come.
+const TICK: Duration = Duration::from_millis(50);
+/// Messages on their way here; with more the socket overruns, which counts.
+const MAX_HEARD: usize = 16_384;
+/// How old a device's name may be.
+const NAMES: Duration = Duration::from_millis(500);
+/// In place of the name of a device that is gone.
+const UNKNOWN: &str = "?";
+
+/// A message, and when it was sent: between two instants of `CLOCK_MONOTONIC`.
+#[derive(Debug)]
+pub struct Told {
+    /// What the kernel said.
+    pub message: TraceMessage,
+    /// All that was sent before had been read.
+    pub after_ns: u64,
+    /// When it was read.
+    pub until_ns: u64,
+    /// Index and name of the input device.
+    pub input: Option<(u32, String)>,
+    /// The same of the output device.
+    pub output: Option<(u32, String)>,
+}
+
+/// What the listener sends.
+#[derive(Debug)]
+pub enum Heard {
+    /// A message.
+    Message(Box<Told>),
+    /// All messages that the kernel sent before this instant have been handed
+    /// on.
+    AllUntil(Instant),
+    /// The listener failed: nothing more comes.
+    Ended,
+}
+
+/// One traced namespace. Dropping it removes the table.
+#[derive(Debug)]
+pub struct NetlinkListener {
+    inode: u32,
+    heard: Receiver<Heard>,
+    lost: Arc<AtomicU64>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl NetlinkListener {
+    /// Traces a namespace's packets, those that a filter's decisions take.
+    /// The table goes away with the process, whatever ends it (kernel 5.12);
+    /// `may_stay`: where there are no such tables, another one will do.
+    pub fn start(
+        inode: u32,
+        may_stay: bool,
+        filter: Option<Decisions>,
+    ) -> Result<Self, CollectError> {
+        let (sender, heard) = sync_channel(MAX_HEARD);
+        let (ready, started) = channel();
+        let lost = Arc::new(AtomicU64::new(0));
+        let stop = Arc::new(AtomicBool::new(false));
+        let (lost_there, stop_there) = (Arc::clone(&lost), Arc::clone(&stop));
+        let thread = std::thread::Builder::new()
+            .name("nfscope-trace".into())
+            .spawn(move || match open(inode, may_stay, filter.as_ref()) {
+                Ok((mut socket, tables, owned)) => {
+                    if ready.send(Ok(())).is_ok() {
+                        listen(&mut socket, &sender, &lost_there, &stop_there);
+                    }
+                    remove(tables, owned);
+                }
+                Err(e) => {
+                    // the asker waits for exactly one word
+                    let _ = ready.send(Err(e));
+                }
+            })
+            .map_err(|source| CollectError::System { what: "cannot start a thread", source })?;
+        started.recv().map_err(|_| refuse("its thread ended".into()))??;
+        Ok(Self { inode, heard, lost, stop, thread: Some(thread) })
+    }
+
+    /// The namespace.
+    pub fn inode(&self) -> u32 {
+        self.inode
+    }
+
+    /// Overruns of the netlink socket so far; each may be many messages.
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    /// What has come, if anything has.
+    pub fn try_next(&self) -> Option<Heard> {
+        match self.heard.try_recv() {
+            Ok(heard) => Some(heard),
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Disconnected) => Some(Heard::Ended),
+        }
+    }
+
+    /// The same, waited for.
+    pub fn next(&self, timeout: Duration) -> Option<Heard> {
+        match self.heard.recv_timeout(timeout) {
+            Ok(heard) => Some(heard),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => Some(Heard::Ended),
+        }
+    }
+}
+
+impl Drop for NetlinkListener {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        // a listener that waits for room must not wait for ever
+        while self.thread.as_ref().is_some_and(|thread| !thread.is_finished()) {
+            let _ = self.next(TICK);
+        }
+        if let Some(thread) = self.thread.take() {
+            // a panic there has been reported already
+            let _ = thread.join();
+        }
+    }
+}
+
+fn refuse(reason: String) -> CollectError {
+    CollectError::Backend { backend: "netlink_trace", reason }
+}
+
+fn open(
+    inode: u32,
+    may_stay: bool,
+    filter: Option<&Decisions>,
+) -> Result<(TraceSocket, Vec<Table>, bool), CollectError> {
+    let failed = |e: &dyn std::fmt::Display| refuse(e.to_string());
+    netns::Handle::find(inode).and_then(|h| h.enter()).map_err(|e| failed(&e))?;
+    let socket = TraceSocket::open().map_err(|e| failed(&e))?;
+    let mut tables = Vec::new();
+    let mut owned = true;
+    // the word for an unknown flag, before and since 5.12
+    let no_owner = |e: &Error| matches!(e.errno(), Some(libc::EINVAL | libc::EOPNOTSUPP));
+    for (family, required) in [(Family::Inet, true), (Family::Arp, false), (Family::Bridge, false)]
+    {
+        let mut created = Table::create(&mark_rules::table(family, owned, filter));
+        if owned && may_stay && required && created.as_ref().is_err_and(no_owner) {
+            owned = false;
+            created = Table::create(&mark_rules::table(family, owned, filter));
+        }
+        match created {
+            Ok(table) => tables.push(table),
+            Err(e) if required => {
+                let why = if owned && no_owner(&e) {
+                    "this kernel has no tables that go away with their owner (they came with 5.12); \
+                     --allow-leftover-table accepts a table that stays if nfscope is killed"
+                        .to_string()
+                } else {
+                    e.to_string()
+                };
+                remove(tables, owned);
+                return Err(refuse(why));
+            }
+            // a kernel without that family has no such packets to trace
+            Err(_) => {}
+        }
+    }
+    Ok((socket, tables, owned))
+}
+
+fn remove(tables: Vec<Table>, owned: bool) {
+    if owned {
+        return; // closing the owner's socket does it
+    }
+    for table in tables {
+        // best effort: the namespace may be gone, and the table with it
+        let _ = table.delete();
+    }
+}
+
+fn listen(
+    socket: &mut TraceSocket,
+    sender: &SyncSender<Heard>,
+    lost: &AtomicU64,
+    stop: &AtomicBool,
+) {
+    let mut messages = Vec::new();
+    let mut wait = TICK;
+    let mut after_ns = monotonic_ns();
+    let mut devices = Devices::default();
+    while !stop.load(Ordering::Relaxed) {
+        let (before, before_ns) = (Instant::now(), monotonic_ns());
+        match socket.receive(wait, &mut messages) {
+            // is there more?
+            Ok(true) => wait = Duration::ZERO,
+            Ok(false) => {
+                wait = TICK;
+                after_ns = before_ns;
+                if sender.send(Heard::AllUntil(before)).is_err() {
+                    return;
+                }
+            }
+            Err(Error::Overrun) => {
+                lost.fetch_add(1, Ordering::Relaxed);
+            }
+            Err(_) => return,
+        }
+        let until_ns = monotonic_ns();
+        for message in messages.drain(..) {
+            let (input, output) = (devices.find(message.iif), devices.find(message.oif));
+            let told = Told { message, after_ns, until_ns, input, output };
+            if sender.send(Heard::Message(Box::new(told))).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// Names of the devices of the thread's namespace.
+#[derive(Debug, Default)]
+struct Devices {
+    names: HashMap<u32, String>,
+    since: Option<Instant>,
+}
+
+impl Devices {
+    /// Index and name.
+    fn find(&mut self, index: Option<u32>) -> Option<(u32, String)> {
+        let index = index.filter(|index| *index != 0)?;
+        if self.since.is_none_or(|since| since.elapsed() >= NAMES) {
+            self.names.clear();
+            self.since = Some(Instant::now());
+        }
+        let ask = || netns::Handle::current().ok()?.device_name(index);
+        let name = self.names.entry(index).or_insert_with(|| ask().unwrap_or(UNKNOWN.into()));
+        Some((index, name.clone()))
+    }
+}
