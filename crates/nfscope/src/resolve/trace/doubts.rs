@@ -82,6 +82,7 @@ impl TraceResolver {
             around: Around::default(),
             expr: false,
             table: None,
+            before: Vec::new(),
         })
     }
 }
