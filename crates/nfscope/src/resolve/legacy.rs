@@ -26,7 +26,12 @@ pub(super) fn cause(part: &LegacyPart) -> Option<Cause> {
         _ if part.is_table_alone() => XtVerdict::Drop,
         _ => XtVerdict::Unknown,
     };
-    let alone = "which of the table's rules or policies it was cannot be seen on this machine";
+    let alone = match place.family {
+        Family::Bridge => {
+            "rules of ebtables-legacy are not told; ebtables-legacy -L --Lc counts them"
+        }
+        _ => "which of the table's rules or policies it was cannot be seen on this machine",
+    };
     Some(Cause::XtRule(XtRule {
         place,
         number: None,

@@ -24,6 +24,10 @@ pub(super) fn evaluate(
     let holds = match condition.part {
         Part::Input => device(family, rule, 0, packet.input.as_deref()),
         Part::Output => device(family, rule, 1, packet.output.as_deref()),
+        // a number without the flag is not looked at
+        Part::Protocol if family == Family::Ipv6 && !asks_protocol(family, rule) => {
+            return Outcome::Matches;
+        }
         _ if changed.contains(Changes::ADDRESSES) => None,
         Part::Source => address(family, rule, 0, packet),
         Part::Destination => address(family, rule, 1, packet),
@@ -56,11 +60,14 @@ pub(super) fn evaluate(
 /// Whether a rule asks for the protocol without a value: the kernel then only
 /// finds out whether there is one.
 pub(super) fn asks_for_any_protocol(family: Family, rule: &Rule) -> bool {
-    let layout = family.layout();
-    let flags = rule.header.get(layout.flags).copied().unwrap_or(0);
     family == Family::Ipv6
-        && flags & ASKS_PROTOCOL != 0
-        && u16_at(&rule.header, layout.protocol) == Some(0)
+        && asks_protocol(family, rule)
+        && u16_at(&rule.header, family.layout().protocol) == Some(0)
+}
+
+fn asks_protocol(family: Family, rule: &Rule) -> bool {
+    let flags = rule.header.get(family.layout().flags).copied().unwrap_or(0);
+    flags & ASKS_PROTOCOL != 0
 }
 
 /// Number 0 is the source.
