@@ -212,10 +212,11 @@ END {
                 check(k, "traced, --why, a rule that does not match",
                     (value[k, "trace.why"] - value[k, "trace"] - taken) / 50, 900, "instructions")
         }
-        if (known(k, "legacy.drops") && known(k, "legacy.fentry"))
-            check(k, "legacy, accepted, in empty fentry hits a table",
-                (value[k, "legacy.drops"] - value[k, "legacy"]) /
-                (value[k, "legacy.fentry"] - value[k, "legacy"]), 2, "hits")
+        if (known(k, "legacy.drops") && known(k, "legacy.fentry")) {
+            hit = value[k, "legacy.fentry"] - value[k, "legacy"]
+            if (hit > 0) check(k, "legacy, accepted, in hits of an empty fentry",
+                (value[k, "legacy.drops"] - value[k, "legacy"]) / hit, 2, "a table")
+        }
         if (known(k, "legacy.trace.reject"))
             check(k, "legacy, traced, filter rejects, a table",
                 (value[k, "legacy.trace.reject"] - value[k, "legacy"]) / 2, 250, "instructions")
