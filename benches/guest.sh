@@ -153,6 +153,27 @@ traced() {
     done
 }
 
+# A packet on loopback passes two chains of iptables-legacy's table filter: in each
+# 50 rules that do not match and one that accepts.
+legacy() {
+    local chain i
+    nft flush ruleset
+    {
+        echo '*filter'
+        for chain in INPUT OUTPUT; do
+            for ((i = 1; i <= 50; i++)); do echo "-A $chain -p udp --dport $i -j DROP"; done
+            echo "-A $chain -p udp --dport $PORT -j ACCEPT"
+        done
+        echo COMMIT
+    } | iptables-legacy-restore || exit 1
+    per_packet legacy
+    with_empty legacy.fentry table.bpf.o
+    with_nfscope legacy.drops $COUNT drops
+    with_nfscope legacy.trace.reject $COUNT trace udp port 1
+    with_nfscope legacy.trace.take $FEW trace udp port $PORT
+    with_nfscope legacy.trace.why $FEW trace --why udp port $PORT
+}
+
 # The classic article's script: calls of nft_do_chain counted, and a line
 # printed wherever a rule did not match, matched, or gave a verdict.
 script() {

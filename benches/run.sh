@@ -6,7 +6,7 @@
 set -euo pipefail
 here=$(dirname "$(realpath "$0")")
 jobs=2
-parts='accepted dropped traced others start'
+parts='accepted dropped traced legacy others start'
 while [ $# -gt 0 ]; do
     case $1 in
     --lab) lab=$2 ;;
@@ -28,6 +28,9 @@ cc -O2 -Wall -Wextra -Werror -static -D_GNU_SOURCE "$here/meter.c" -o "$work/sha
 for kind in fentry kprobe; do
     clang -O2 -g -target bpf "-D${kind^^}" -c "$here/empty.bpf.c" -o "$work/share/$kind.bpf.o"
 done
+
+clang -O2 -g -target bpf -DFENTRY '-DFUNCTION="ipt_do_table"' -c "$here/empty.bpf.c" \
+    -o "$work/share/table.bpf.o"
 
 measure() {
     local log=$work/$1.$2.log

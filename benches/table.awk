@@ -157,6 +157,17 @@ END {
         added("nfscope trace, " backends[b], "matching." backends[b], "matching")
     show_notes()
 
+    heading("iptables-legacy, two tables a packet")
+    plain("51 rules each, the last accepts", "legacy")
+    added("empty fentry program on ipt_do_table", "legacy.fentry", "legacy")
+    added("nfscope drops", "legacy.drops", "legacy")
+    added("nfscope trace, filter rejects", "legacy.trace.reject", "legacy")
+    added("nfscope trace, filter takes", "legacy.trace.take", "legacy")
+    beside("beside it", "legacy.trace.take")
+    added("nfscope trace --why", "legacy.trace.why", "legacy")
+    beside("beside it", "legacy.trace.why")
+    show_notes()
+
     heading("Start until it watches, in seconds")
     seconds("nfscope drops, 100 rules", "start.100")
     seconds("nfscope drops, 20,000 rules", "start.20000")
@@ -201,6 +212,14 @@ END {
                 check(k, "traced, --why, a rule that does not match",
                     (value[k, "trace.why"] - value[k, "trace"] - taken) / 50, 900, "instructions")
         }
+        if (known(k, "legacy.drops") && known(k, "legacy.fentry")) {
+            hit = value[k, "legacy.fentry"] - value[k, "legacy"]
+            if (hit > 0) check(k, "legacy, accepted, in hits of an empty fentry",
+                (value[k, "legacy.drops"] - value[k, "legacy"]) / hit, 2, "a table")
+        }
+        if (known(k, "legacy.trace.reject"))
+            check(k, "legacy, traced, filter rejects, a table",
+                (value[k, "legacy.trace.reject"] - value[k, "legacy"]) / 2, 250, "instructions")
         if (known(k, "start.100"))
             check(k, "start with 100 rules", value[k, "start.100"] / 1e9, 0.3, "s")
         if (known(k, "start.20000"))

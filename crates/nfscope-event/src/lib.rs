@@ -39,8 +39,8 @@ pub use xtables::{XtPlace, XtPolicy, XtRule, XtVerdict};
 
 pub use trace::{
     Called, ChainEnd, Cloned, Delivered, Dropped, Ended, Enter, EnterTable, Mapped, Missing,
-    NoMatch, RuleText, Sent, Socket, Step, TableEnd, TablePolicy, TableRule, Trace, TracePolicy,
-    TraceRule, Why,
+    NoMatch, RuleText, Sent, Socket, Step, TableEnd, TableNoMatch, TablePolicy, TableRule,
+    TableWhy, Trace, TracePolicy, TraceRule, Why,
 };
 pub use verdict::Verdict;
 

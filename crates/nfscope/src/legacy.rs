@@ -7,7 +7,8 @@ use std::sync::Arc;
 use nfscope_collect::CollectError;
 use nfscope_collect::drop::DropCollector;
 use nfscope_collect::legacy::{
-    Arguments, ChangeCount, Changes, EdgesSetup, LegacySetup, tables_loaded,
+    Arguments, BridgeSetup, ChangeCount, Changes, EdgesSetup, LegacySetup, bridge_tables_loaded,
+    tables_loaded,
 };
 use nfscope_collect::nft::Scratch;
 use nfscope_collect::trace::TraceCollector;
@@ -43,6 +44,15 @@ pub trait Host {
 
     /// Lets go of a family.
     fn detach(&mut self, tables: Tables);
+
+    /// Attaches to ebtables' function, which tells its table alone; none where that
+    /// is of no use.
+    fn attach_bridge(&mut self, _: &BridgeSetup, _: &Changes) -> Option<Result<(), CollectError>> {
+        None
+    }
+
+    /// Lets go of it.
+    fn detach_bridge(&mut self) {}
 }
 
 impl Host for DropCollector {
@@ -69,6 +79,18 @@ impl Host for DropCollector {
 
     fn detach(&mut self, tables: Tables) {
         self.detach_legacy(tables);
+    }
+
+    fn attach_bridge(
+        &mut self,
+        setup: &BridgeSetup,
+        changes: &Changes,
+    ) -> Option<Result<(), CollectError>> {
+        Some(self.attach_bridge_tables(setup, changes))
+    }
+
+    fn detach_bridge(&mut self) {
+        self.detach_bridge_tables();
     }
 }
 
@@ -146,6 +168,8 @@ pub struct LegacyRules {
     changes: Option<Changes>,
     followed: bool,
     states: [State; Tables::ALL.len()],
+    /// Of ebtables.
+    bridge: State,
 }
 
 impl LegacyRules {
@@ -190,7 +214,45 @@ impl LegacyRules {
                 }
             }
         }
+        notices.extend(self.advance_bridge(collector));
         notices
+    }
+
+    /// The same for ebtables.
+    fn advance_bridge(&mut self, collector: &mut impl Host) -> Option<String> {
+        match (bridge_tables_loaded(), self.bridge) {
+            (false, State::Absent) => None,
+            (false, _) => {
+                collector.detach_bridge();
+                self.bridge = State::Absent;
+                None
+            }
+            (true, State::Absent) => {
+                let attached = self.attach_bridge(collector);
+                self.bridge = match attached {
+                    Some(Ok(())) => State::TablesAlone,
+                    Some(Err(_)) | None => State::Failed(ATTEMPTS),
+                };
+                let why = attached?.err()?;
+                Some(format!("tables of ebtables (legacy) are not named: {why}"))
+            }
+            (true, _) => None,
+        }
+    }
+
+    fn attach_bridge(&mut self, collector: &mut impl Host) -> Option<Result<(), CollectError>> {
+        let vmlinux = Btf::vmlinux().map_err(|e| refuse(e.to_string()));
+        let setup = vmlinux.map(Arc::new).and_then(|vmlinux| {
+            let (layout, _) = layout(Arc::clone(&vmlinux))?;
+            let unknown = || refuse("its function takes other arguments than those known".into());
+            let setup = BridgeSetup::of(&layout, vmlinux).ok_or_else(unknown)?;
+            let changes = self.changes.take().map_or_else(Changes::start, Ok)?;
+            Ok((setup, changes))
+        });
+        match setup {
+            Ok((setup, changes)) => collector.attach_bridge(&setup, self.changes.insert(changes)),
+            Err(e) => Some(Err(e)),
+        }
     }
 
     /// Attaches to what is there; an error if that is nothing.
@@ -225,6 +287,7 @@ impl LegacyRules {
     /// Another collector goes on: nothing is attached to it yet.
     pub fn begin_anew(&mut self) {
         self.states = [State::Absent; Tables::ALL.len()];
+        self.bridge = State::Absent;
     }
 
     /// How many tables were replaced: once, when that begins to be counted.

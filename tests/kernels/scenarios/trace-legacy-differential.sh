@@ -41,6 +41,16 @@ neighbour router left "$(mac client eth0)" 10.0.0.1 fd00::2
 neighbour router right "$(mac server eth0)" 10.0.1.2 fd00:1::2
 neighbour server eth0 "$(mac router right)" 10.0.1.254 fd00:1::1
 
+# near: addresses that rules look up; seen: those that rules have put in
+for family in 4 6; do
+    kind=inet
+    [ $family = 4 ] || kind=inet6
+    within router ipset create near$family hash:ip family $kind
+    within router ipset create seen$family hash:ip family $kind
+done
+within router ipset add near4 10.0.0.1
+within router ipset add near6 fd00::2
+
 # rules_with ARGUMENTS…: the tables, all of a family at once
 rules_with() {
     nfscope-guest legacy rules --seed "$seed" "$@" >"$W/four"
@@ -94,3 +104,8 @@ counters
 nfscope_stop
 compare --least 2000 || fail "without TRACE"
 ! compare --one-off 2>/dev/null || fail "the comparison does not see a wrong count"
+for family in ip ip6; do
+    expect_events trace 1+ step=table_rule family=$family target=SET "rule~-j SET --add-set seen" \
+        verdict=continue
+    expect_events trace 1+ step=table_rule family=$family "rule~--match-set "
+done

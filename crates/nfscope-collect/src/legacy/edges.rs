@@ -3,12 +3,14 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 
+use nfscope_event::Family;
 use nfscope_kernel::btf::Btf;
 use nfscope_kernel::layout::LegacyLayout;
 use nfscope_kernel::locate::ipt::Tables;
 
 use super::Changes;
-use super::probes::{LegacyProbes, OBJECT, layout_words};
+use super::bridge::{self, BridgeSetup};
+use super::probes::{LegacyProbes, OBJECT, layout_words, words_of};
 use crate::nft::ValueAt;
 use crate::{CollectError, object, raw};
 
@@ -41,7 +43,12 @@ impl Arguments {
     /// Those that the running kernel may have: one where its types tell, else
     /// both are to be tried.
     pub fn of(tables: Tables, btf: &Btf) -> Vec<Self> {
-        let Some(params) = btf.func_params(tables.function()) else {
+        Self::of_function(tables.function(), btf)
+    }
+
+    /// The same of a function by its name.
+    pub(super) fn of_function(function: &str, btf: &Btf) -> Vec<Self> {
+        let Some(params) = btf.func_params(function) else {
             return vec![Self::OLDER, Self::NEWER];
         };
         let number = |name: &str| params.iter().position(|(_, kind)| kind.contains(name));
@@ -72,19 +79,41 @@ impl LegacyProbes {
         notes: BorrowedFd<'_>,
         changes: &Changes,
     ) -> Result<Self, CollectError> {
+        let words = layout_words(setup.tables, &setup.layout);
+        let function = setup.tables.function();
+        Self::at_edges(function, Some(setup.tables), words, setup.arguments, notes, changes)
+    }
+
+    /// The same for ebtables.
+    pub(crate) fn attach_bridge(
+        setup: &BridgeSetup,
+        notes: BorrowedFd<'_>,
+        changes: &Changes,
+    ) -> Result<Self, CollectError> {
+        // a target's place is not asked for
+        let words = words_of(Family::Bridge, 0, &setup.layout);
+        Self::at_edges(bridge::FUNCTION, None, words, setup.arguments, notes, changes)
+    }
+
+    fn at_edges(
+        function: &str,
+        tables: Option<Tables>,
+        layout: [u32; 14],
+        arguments: Arguments,
+        notes: BorrowedFd<'_>,
+        changes: &Changes,
+    ) -> Result<Self, CollectError> {
         let btf = Btf::vmlinux().map_err(CollectError::load)?;
         let mut open = object::open(OBJECT, Some(&btf))?;
         let words = [ValueAt::None.words()[0]; POINT_WORDS].into_iter();
-        let words = words.chain(layout_words(setup.tables, &setup.layout));
-        let words = words.chain(setup.arguments.words());
+        let words = words.chain(layout).chain(arguments.words());
         let config: Vec<u8> = words.flat_map(u32::to_ne_bytes).collect();
         object::set_rodata(&mut open, &config)?;
         object::share(&mut open, &[("notes", notes), ("changes", changes.map().as_fd())])?;
         let object = object::load(open, &[ENTRY, RETURN])?;
-        let function = setup.tables.function();
         // first the entry: a return whose entry was not seen tells nothing
         let entry = object::with_program(&object, ENTRY, |p| raw::attach_kprobe(p, function, 0))?;
         let back = object::with_program(&object, RETURN, |p| raw::attach_kretprobe(p, function))?;
-        Self::new(vec![entry, back], object, setup.tables)
+        Self::new(vec![entry, back], object, tables)
     }
 }

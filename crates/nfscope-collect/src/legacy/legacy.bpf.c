@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * Which rule of x_tables is about to end a packet: ipt_do_table, ip6t_do_table,
- * arpt_do_table.
+ * arpt_do_table; of ebt_do_table which table.
  * The note is taken by the tracepoint that sees the packet freed, as those of
  * nftables are (drop/slots.h). One object for each of the functions.
  *
@@ -155,6 +155,29 @@ int at_table_entry(struct pt_regs *ctx)
 	return 0;
 }
 
+/* include/uapi/linux/netfilter.h */
+#define NFPROTO_BRIDGE 7
+/* The first eight bytes of the names of ebtables' tables, as numbers. */
+#define NAME_FILTER 0x00007265746c6966ULL
+#define NAME_NAT 0x000000000074616eULL
+#define NAME_BROUTE 0x00006574756f7262ULL
+
+/*
+ * Whether a table of ebtables has said drop: what is read must be what it is taken
+ * for, and the table not one whose drop means to route the packet.
+ */
+static __always_inline bool bridge_drops(const struct traversal *t)
+{
+	u64 name = load_u64(t->table + legacy.table_name);
+	u32 family = load_u32(t->state + legacy.state_pf) & 0xff;
+
+	if (family == NFPROTO_BRIDGE && (name == NAME_FILTER || name == NAME_NAT))
+		return true;
+	if (family != NFPROTO_BRIDGE || name != NAME_BROUTE)
+		__sync_fetch_and_add(&lost.notes, 1);
+	return false;
+}
+
 /* What a call has put on the stack, and a return taken off. */
 #if defined(__TARGET_ARCH_arm64)
 #define RETURN_ADDRESS 0
@@ -178,7 +201,7 @@ int at_table_return(struct pt_regs *ctx)
 			__sync_fetch_and_add(&lost.notes, 1);
 		return 0;
 	}
-	if (ends)
+	if (ends && (legacy.family != NFPROTO_BRIDGE || bridge_drops(t)))
 		leave(0, t->skb, t->table, 0, t->state, verdict);
 	bpf_map_delete_elem(&traversals, &stack);
 	return 0;

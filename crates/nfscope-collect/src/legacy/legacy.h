@@ -33,6 +33,7 @@ struct legacy_config {
 	u32 target_function; /* xt_target.target */
 	u32 param_state;
 	u32 state_hook;
+	u32 state_pf;
 	u32 state_in;
 	u32 state_out;
 	/* numbers of the function's arguments, for its entry */

@@ -1,11 +1,13 @@
 //! Rules of x_tables (iptables-legacy, ip6tables-legacy, arptables-legacy): probes in the table
 //! functions leave notes for the drop tracepoint, as those of nftables do.
 
+mod bridge;
 mod changes;
 mod edges;
 mod probes;
 mod self_test;
 
+pub use bridge::{BridgeSetup, bridge_tables_loaded};
 pub use changes::{ChangeCount, Changes};
 pub use edges::{Arguments, EdgesSetup};
 pub(crate) use probes::LegacyProbes;

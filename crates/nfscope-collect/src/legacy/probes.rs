@@ -52,10 +52,15 @@ impl LegacySetup {
 }
 
 /// What all of the programs read, as `struct legacy_config` has it.
-pub(super) fn layout_words(tables: Tables, l: &LegacyLayout) -> [u32; 13] {
+pub(super) fn layout_words(tables: Tables, l: &LegacyLayout) -> [u32; 14] {
+    words_of(family(tables), tables.target_offset(), l)
+}
+
+/// The same of a family that has no such tables.
+pub(super) fn words_of(family: Family, target_offset: u32, l: &LegacyLayout) -> [u32; 14] {
     [
-        u32::from(family(tables).nfproto()),
-        tables.target_offset(),
+        u32::from(family.nfproto()),
+        target_offset,
         l.table_private,
         l.table_name,
         l.info_size,
@@ -65,6 +70,7 @@ pub(super) fn layout_words(tables: Tables, l: &LegacyLayout) -> [u32; 13] {
         l.target_function,
         l.param_state,
         l.state_hook,
+        l.state_pf,
         l.state_in,
         l.state_out,
     ]
@@ -84,7 +90,8 @@ pub(crate) struct LegacyProbes {
     _links: Vec<Link>,
     _object: Object,
     counters: MapMemory,
-    tables: Tables,
+    /// None: those of ebtables.
+    tables: Option<Tables>,
 }
 
 impl LegacyProbes {
@@ -111,19 +118,19 @@ impl LegacyProbes {
         };
         let links =
             vec![attach(MATCH, &setup.points.matched)?, attach(VERDICT, &setup.points.verdict)?];
-        Self::new(links, object, setup.tables)
+        Self::new(links, object, Some(setup.tables))
     }
 
     pub(super) fn new(
         links: Vec<Link>,
         object: Object,
-        tables: Tables,
+        tables: Option<Tables>,
     ) -> Result<Self, CollectError> {
         let counters = object::memory(&object, ".bss")?;
         Ok(Self { _links: links, _object: object, counters, tables })
     }
 
-    pub(crate) fn tables(&self) -> Tables {
+    pub(crate) fn tables(&self) -> Option<Tables> {
         self.tables
     }
 

@@ -6,7 +6,7 @@ mod tables;
 use serde::{Deserialize, Serialize};
 
 pub use fates::{Called, Cloned, Delivered, Dropped, Ended, Missing, Sent, Socket};
-pub use tables::{EnterTable, TableEnd, TablePolicy, TableRule};
+pub use tables::{EnterTable, TableEnd, TableNoMatch, TablePolicy, TableRule, TableWhy};
 
 use crate::{
     Backend, ChainRef, Conntrack, Device, Evaluation, Mapping, Netns, Packet, Passed, Process,
@@ -60,6 +60,8 @@ pub enum Step {
     EnterTable(Box<EnterTable>),
     /// A rule of it matched.
     TableRule(Box<TableRule>),
+    /// A rule of it did not match.
+    TableNoMatch(Box<TableNoMatch>),
     /// The end of one of its user chains was reached.
     TableEnd(Box<TableEnd>),
     /// The policy of a built-in chain applied.

@@ -75,6 +75,61 @@ pub struct TableRule {
     pub elapsed_ns: Option<u64>,
 }
 
+/// A rule of a table did not match.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TableNoMatch {
+    /// Which passage.
+    pub traversal: u32,
+    /// How many jumps deep the rule's chain is.
+    pub depth: u32,
+    /// Where the rule stands.
+    #[serde(flatten)]
+    pub place: XtPlace,
+    /// Its number in the chain, from 1; none: see `text_unknown`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<u32>,
+    /// The rule as `iptables-legacy -S` prints it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// `rule` lacks options of its matches or target: there is no
+    /// iptables-legacy-save that would print them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub outline: bool,
+    /// Which rules did not match before the next step is not known: why, as the
+    /// end of a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text_unknown: Option<String>,
+    /// The rule's comment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+    /// Why it did not match, with `--why`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<TableWhy>,
+}
+
+/// Which part of a table's rule a packet did not meet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableWhy {
+    /// `source`, `destination`, `in_interface`, `out_interface`, `protocol`,
+    /// `fragment`, or the name of the match; none if it is not known which.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<String>,
+    /// Then it was one of these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub candidates: Vec<String>,
+    /// The part in iptables' words: `-s 10.0.0.0/8`, `-m tcp --dport 80`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub condition: Option<String>,
+    /// What was wanted: `10.0.0.0/8`, `80`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wanted: Option<String>,
+    /// What the packet had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actual: Option<String>,
+    /// That as a sentence: `packet has 10.1.2.3`.
+    pub reason: String,
+}
+
 /// The end of a user chain was reached.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TableEnd {

@@ -3,8 +3,8 @@
 use nfscope_event::{
     Backend, Called, ChainEnd, Cloned, Conntrack, Delivered, Device, Dropped, Ended, Enter,
     EnterTable, Evaluation, Event, ExpressionOutcome, ExpressionResult, Family, KernelDrop, Mapped,
-    Missing, Netns, NoMatch, Passed, Process, RuleText, Sent, Socket, Step, TableEnd, TablePolicy,
-    TableRule, Trace, TracePolicy, TraceRule, Tuple, Verdict, Why, XtPlace,
+    Missing, Netns, NoMatch, Passed, Process, RuleText, Sent, Socket, Step, TableEnd, TableNoMatch,
+    TablePolicy, TableRule, TableWhy, Trace, TracePolicy, TraceRule, Tuple, Verdict, Why, XtPlace,
 };
 
 use super::samples::{full_packet, place, text};
@@ -177,6 +177,24 @@ pub fn steps() -> Vec<Step> {
             sent: None,
             elapsed_ns: None,
             ..table_rule(Verdict::Goto)
+        })),
+        Step::TableNoMatch(Box::new(TableNoMatch {
+            traversal: 1,
+            depth: 2,
+            place: table_place(),
+            number: Some(3),
+            rule: text("-A web -s 10.0.0.0/8 -j DROP"),
+            outline: true,
+            text_unknown: text("steps before were lost"),
+            comment: text("bad"),
+            why: Some(TableWhy {
+                part: text("source"),
+                candidates: vec!["limit".into()],
+                condition: text("-s 10.0.0.0/8"),
+                wanted: text("10.0.0.0/8"),
+                actual: text("192.0.2.1"),
+                reason: "packet has 192.0.2.1".into(),
+            }),
         })),
         Step::TableEnd(Box::new(TableEnd { traversal: 1, depth: 2, place: table_place() })),
         Step::TablePolicy(Box::new(TablePolicy {

@@ -2,7 +2,7 @@
 
 /// The part of an `-A CHAIN …` line that is about a match: `-m statistic
 /// --mode nth`. None if the line has several of that name, or none.
-pub(super) fn part(line: &str, name: &str) -> Option<String> {
+pub(crate) fn part(line: &str, name: &str) -> Option<String> {
     let words = words(line);
     let begins = |at: usize| {
         words.get(at).is_some_and(|word| *word == "-m")

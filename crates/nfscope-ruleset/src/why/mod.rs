@@ -50,6 +50,7 @@ mod view;
 use std::fmt;
 
 pub use evaluation::{End, Evaluated, Outcome, code_name, evaluated, expression_index};
+pub(crate) use iptables::part as match_words;
 pub use rule::{PacketFacts, Rule};
 
 use crate::netlink::expr::{Kind, REGISTERS_SIZE};

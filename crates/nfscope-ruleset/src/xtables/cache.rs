@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use super::print;
 use super::saved::Lines;
-use super::table::{Table, Target};
+use super::table::{Chain, Rule, Table, Target};
 use super::uapi::Family;
+use super::walk::Position;
+use super::why::{self, Packet, WhyNot};
 use super::worker::{self, State};
 use crate::netns;
 
@@ -60,6 +62,34 @@ pub struct Found {
     pub comment: Option<String>,
 }
 
+/// Where a packet was before an entry matched.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Way {
+    /// Where it went on; none if that is not known.
+    pub from: Option<Position>,
+    /// Entries whose targets worked on it since it entered the table.
+    pub acted: Vec<u32>,
+}
+
+/// A rule that did not match.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missed {
+    /// Its chain.
+    pub chain: String,
+    /// The chain is a built-in one.
+    pub built_in: bool,
+    /// The rule's number, from 1.
+    pub number: u32,
+    /// The rule as iptables writes it.
+    pub text: String,
+    /// Options of matches or targets are not in the text.
+    pub outline: bool,
+    /// The rule's comment.
+    pub comment: Option<String>,
+    /// Why it did not match, if that was asked.
+    pub why: Option<WhyNot>,
+}
+
 /// A table as it was from one count of changes to another.
 #[derive(Debug)]
 pub(super) struct Snapshot {
@@ -107,6 +137,28 @@ impl Cache {
 
     /// The rule; else why it cannot be had, or nothing while it may still be.
     pub fn find(&self, query: &Query<'_>) -> Result<Found, Option<&'static str>> {
+        self.ask(query, |snapshot, entry| snapshot.found(entry).ok_or("the table has no such rule"))
+    }
+
+    /// The rules that the packet passed over before that one, else why they cannot be
+    /// had, or nothing while they may still be. `packet`: if it is to be said why.
+    pub fn passed(
+        &self,
+        query: &Query<'_>,
+        way: &Way,
+        packet: Option<&Packet>,
+    ) -> Result<Vec<Missed>, Option<&'static str>> {
+        self.ask(query, |snapshot, entry| {
+            snapshot.passed(entry, way, packet).ok_or("steps before were lost")
+        })
+    }
+
+    /// What the reading says that an entry was met in.
+    fn ask<T>(
+        &self,
+        query: &Query<'_>,
+        answer: impl FnOnce(&Snapshot, u32) -> Result<T, &'static str>,
+    ) -> Result<T, Option<&'static str>> {
         const REPLACED: &str = "the table was replaced before it was read";
         let (Some(change), Some(entry)) = (query.change, query.entry) else {
             return Err(Some("the table was just being replaced"));
@@ -118,7 +170,7 @@ impl Cache {
             if (snapshot.table.size, snapshot.table.entries) != (query.size, query.entries) {
                 return Err(Some(REPLACED));
             }
-            return snapshot.found(entry).ok_or(Some("the table has no such rule"));
+            return answer(snapshot, entry).map_err(Some);
         }
         if state.ended {
             return Err(Some("tables cannot be read"));
@@ -158,14 +210,9 @@ impl Snapshot {
         let family = self.table.family;
         let (chain, number, rule) = self.table.at(entry)?;
         let number = Some(number).filter(|n| *n != 0);
-        let saved = number.and_then(|n| self.lines.as_ref()?.line(&chain.name, n));
-        let (text, outline) = match (saved, number) {
-            (Some(line), _) => (Some(line.to_owned()), false),
-            (None, Some(_)) => {
-                let (line, whole) = print::line(family, &chain.name, rule);
-                (Some(line), !whole)
-            }
-            (None, None) => (None, false),
+        let (text, outline) = match number.map(|number| self.text(chain, number, rule)) {
+            Some((text, outline)) => (Some(text), outline),
+            None => (None, false),
         };
         let reject = match &rule.target {
             Target::Extension(part) => print::reject(family, part).map(str::to_owned),
@@ -181,5 +228,42 @@ impl Snapshot {
             reject,
             comment: print::comment(rule),
         })
+    }
+
+    /// A rule as iptables writes it, and whether anything is left out.
+    fn text(&self, chain: &Chain, number: u32, rule: &Rule) -> (String, bool) {
+        match self.lines.as_ref().and_then(|lines| lines.line(&chain.name, number)) {
+            Some(line) => (line.to_owned(), false),
+            None => {
+                let (line, whole) = print::line(self.table.family, &chain.name, rule);
+                (line, !whole)
+            }
+        }
+    }
+
+    fn passed(&self, entry: u32, way: &Way, packet: Option<&Packet>) -> Option<Vec<Missed>> {
+        let passed = self.table.passed(way.from?, entry)?;
+        let acted = way.acted.iter().filter_map(|at| self.table.at(*at));
+        let targets: Vec<String> =
+            acted.map(|(.., rule)| print::target_name(&rule.target)).collect();
+        let chain = passed.chain;
+        let missed = passed.rules.iter().zip(passed.first..).map(|(rule, number)| {
+            let (text, outline) = self.text(chain, number, rule);
+            let line = Some(text.as_str()).filter(|_| !outline);
+            let why = packet.map(|packet| {
+                let targets = targets.iter().map(String::as_str);
+                why::explain(&self.table, rule, line, packet, targets)
+            });
+            Missed {
+                chain: chain.name.clone(),
+                built_in: chain.built_in,
+                number,
+                outline,
+                comment: print::comment(rule),
+                why,
+                text,
+            }
+        });
+        Some(missed.collect())
     }
 }

@@ -7,6 +7,7 @@
 
 mod arp;
 mod cache;
+mod header;
 mod lines;
 mod listing;
 mod print;
@@ -15,10 +16,14 @@ pub mod scratch;
 mod socket;
 mod table;
 mod uapi;
+mod walk;
+mod why;
 mod worker;
 
-pub use cache::{Cache, Found, Query, Subject};
+pub use cache::{Cache, Found, Missed, Query, Subject, Way};
 pub use lines::{Reading, TableReader, tables};
 pub use listing::{Listed, loaded};
 pub use table::{Chain, Malformed, Rule, Table, Target};
 pub use uapi::Family;
+pub use walk::Position;
+pub use why::{Packet, WhyNot, ct_state};

@@ -5,25 +5,12 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::arp;
+use super::header;
 use super::table::{Extension, Rule, Target};
-use super::uapi::{Family, INTERFACE, inverted, name_at, u16_at, u32_at};
+use super::uapi::{Family, name_at, u16_at, u32_at};
 
 /// Stands for options that are not known.
 pub(super) const LEFT_OUT: &str = "[…]";
-
-/// Names of protocols that iptables prints (`/etc/protocols`).
-const PROTOCOLS: [(u16, &str); 10] = [
-    (1, "icmp"),
-    (2, "igmp"),
-    (6, "tcp"),
-    (17, "udp"),
-    (47, "gre"),
-    (50, "esp"),
-    (51, "ah"),
-    (58, "ipv6-icmp"),
-    (132, "sctp"),
-    (136, "udplite"),
-];
 
 /// `enum ipt_reject_with`
 const REJECT_IPV4: [&str; 9] = [
@@ -57,7 +44,9 @@ pub(super) fn line(family: Family, chain: &str, rule: &Rule) -> (String, bool) {
     }
     let mut out = format!("-A {chain}");
     let mut whole = true;
-    header(family, rule, &mut out);
+    for condition in header::conditions(family, rule) {
+        out.push_str(&format!(" {}", condition.text()));
+    }
     for part in &rule.matches {
         whole &= matching(part, &mut out);
     }
@@ -119,43 +108,6 @@ pub(super) fn comment(rule: &Rule) -> Option<String> {
 
 fn not(inverted: bool) -> &'static str {
     if inverted { " !" } else { "" }
-}
-
-fn header(family: Family, rule: &Rule, out: &mut String) {
-    let layout = family.layout();
-    let bytes = &rule.header;
-    let byte = |at: usize| bytes.get(at).copied().unwrap_or(0);
-    let is = |bit: u8| byte(layout.inverted) & bit != 0;
-    let len = layout.address;
-    let field = |at: usize, len: usize| bytes.get(at..at + len).unwrap_or_default();
-    for (n, option, bit) in [(0, "-s", inverted::SOURCE), (1, "-d", inverted::DESTINATION)] {
-        let (address, mask) = (field(n * len, len), field((n + 2) * len, len));
-        if mask.iter().any(|b| *b != 0) || is(bit) {
-            let shown = format!("{}/{}", show_address(address), show_mask(mask));
-            out.push_str(&format!("{} {option} {shown}", not(is(bit))));
-        }
-    }
-    for (n, option, bit) in [(0, "-i", inverted::INPUT), (1, "-o", inverted::OUTPUT)] {
-        let mask = field(layout.input + (n + 2) * INTERFACE, INTERFACE);
-        let covered = mask.iter().take_while(|b| **b != 0).count();
-        if covered == 0 && !is(bit) {
-            continue;
-        }
-        let name = name_at(bytes, layout.input + n * INTERFACE, INTERFACE).unwrap_or_default();
-        // a mask that ends before the name's end mark: any name that begins so;
-        // iptables keeps the sign in the name
-        let any = if covered <= name.len() && !name.ends_with('+') { "+" } else { "" };
-        out.push_str(&format!("{} {option} {name}{any}", not(is(bit))));
-    }
-    let protocol = u16_at(bytes, layout.protocol).unwrap_or(0);
-    if protocol != 0 {
-        let known = PROTOCOLS.iter().find(|(n, _)| *n == protocol);
-        let name = known.map_or_else(|| protocol.to_string(), |(_, name)| (*name).to_owned());
-        out.push_str(&format!("{} -p {name}", not(is(inverted::PROTOCOL))));
-    }
-    if layout.fragment.is_some_and(|bit| byte(layout.flags) & bit != 0) {
-        out.push_str(&format!("{} -f", not(is(inverted::FRAGMENT))));
-    }
 }
 
 pub(super) fn show_address(bytes: &[u8]) -> String {

@@ -1,5 +1,6 @@
 //! Rules in iptables' words.
 
+use super::super::uapi::inverted;
 use super::*;
 
 fn rule(header: Vec<u8>, matches: Vec<Extension>, target: Target) -> Rule {

@@ -43,12 +43,17 @@ pub struct TraceArguments {
     #[arg(long)]
     pub no_follow: bool,
 
-    /// List the rules of nftables that did not match, too
+    /// List the rules that did not match, too
     #[arg(long)]
     pub all: bool,
 
-    /// For each rule of nftables that did not match, tell which condition failed, what it
-    /// wanted and what the packet had
+    /// For each rule that did not match, tell which condition failed, what it wanted and
+    /// what the packet had
+    ///
+    /// Of a rule of iptables-legacy it is the part of the header (source, destination,
+    /// interface, protocol) or the match that the packet as it entered the table does not
+    /// meet. Of matches that ask more than its headers, mark and connection state tell
+    /// (limit, set, owner) it is known which only where nothing else is left.
     #[arg(long)]
     pub why: bool,
 

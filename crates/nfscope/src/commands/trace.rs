@@ -13,7 +13,7 @@ use crate::commands::{Failure, say, selection};
 use crate::functions::FunctionSet;
 use crate::lockdown::Lockdown;
 use crate::machine::{self, Machine};
-use crate::resolve::{ConnectionIds, ReasonNames, Rules, TraceResolver};
+use crate::resolve::{ConnectionIds, ReasonNames, Rules, Shows, TraceResolver};
 use crate::signals::Signals;
 use crate::trace_backend::{self, TraceRequest};
 
@@ -73,8 +73,10 @@ pub fn run(arguments: &TraceArguments) -> Result<(), Failure> {
         notices.extend(functions.left_out(started.refused_functions()));
     }
     let signals = Signals::install()?;
+    let misses = arguments.misses().is_some();
+    let shows = Shows { expr: arguments.expr, misses, why: arguments.why };
     let (backend, names) = (started.backend(), functions.names);
-    let resolver = TraceResolver::new(reasons, backend, names, arguments.numeric, arguments.expr);
+    let resolver = TraceResolver::new(reasons, backend, names, arguments.numeric, shows);
     // packets are followed into other namespaces
     let only = netns.filter(|_| arguments.no_follow);
     let rules = Rules::new(only, arguments.numeric, has_nf_tables);

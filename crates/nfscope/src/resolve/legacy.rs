@@ -26,7 +26,12 @@ pub(super) fn cause(part: &LegacyPart) -> Option<Cause> {
         _ if part.is_table_alone() => XtVerdict::Drop,
         _ => XtVerdict::Unknown,
     };
-    let alone = "which of the table's rules or policies it was cannot be seen on this machine";
+    let alone = match place.family {
+        Family::Bridge => {
+            "rules of ebtables-legacy are not told; ebtables-legacy -L --Lc counts them"
+        }
+        _ => "which of the table's rules or policies it was cannot be seen on this machine",
+    };
     Some(Cause::XtRule(XtRule {
         place,
         number: None,
@@ -68,6 +73,18 @@ pub(super) fn find(
     netns: u32,
     last: bool,
 ) -> Result<Found, Option<&'static str>> {
+    ask(cache, part, netns, last, Cache::find)
+}
+
+/// What the reading of the table says that a record's entry was met in; else as
+/// [`find`].
+pub(super) fn ask<T>(
+    cache: Option<&Cache>,
+    part: &LegacyPart,
+    netns: u32,
+    last: bool,
+    question: impl FnOnce(&Cache, &Query<'_>) -> Result<T, Option<&'static str>>,
+) -> Result<T, Option<&'static str>> {
     let family = match Family::from_nfproto(part.family) {
         Some(Family::Ip6) => xtables::Family::Ipv6,
         Some(Family::Arp) => xtables::Family::Arp,
@@ -81,7 +98,7 @@ pub(super) fn find(
         size: part.size,
         entries: part.entries,
     };
-    match cache.map(|cache| cache.find(&query)) {
+    match cache.map(|cache| question(cache, &query)) {
         Some(Err(None)) if !last => Err(None),
         Some(Err(None)) | None => Err(Some("the table was still being read")),
         Some(other) => other,

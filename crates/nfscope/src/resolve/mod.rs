@@ -23,6 +23,6 @@ pub use reason_names::ReasonNames;
 pub use resets::ResetResolver;
 pub use rules::{Answer, Rules};
 pub use stacks::StackResolver;
-pub use trace::{ConnectionIds, TraceResolver, Unresolved};
+pub use trace::{ConnectionIds, Shows, TraceResolver, Unresolved};
 pub use user::UserMaps;
 pub use wall_clock::now_ns;

@@ -101,7 +101,7 @@ impl Hardware {
         // A busy host makes the guest's timer look broken at boot. Programs at the
         // same addresses each time are translated once: a sixth of all time.
         let line = format!(
-            "console={console} quiet panic=-1 reboot=t no_timer_check norandmaps {}",
+            "console={console} quiet log_buf_len=8M panic=-1 reboot=t no_timer_check norandmaps {}",
             self.append
         );
         add(&["-append", line.trim_end()]);

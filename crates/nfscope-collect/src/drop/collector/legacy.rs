@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use nfscope_kernel::locate::ipt::Tables;
 
 use super::DropCollector;
-use crate::legacy::{Changes, EdgesSetup, LegacyProbes, LegacySetup, SelfTest, Told};
+use crate::legacy::{BridgeSetup, Changes, EdgesSetup, LegacyProbes, LegacySetup, SelfTest, Told};
 use crate::nft::Scratch;
 use crate::{CollectError, object};
 
@@ -37,6 +37,24 @@ impl DropCollector {
         self.try_legacy(probes, scratch, Told::Tables)
     }
 
+    /// Attaches to ebtables' function, whose notes prove themselves.
+    pub fn attach_bridge_tables(
+        &mut self,
+        setup: &BridgeSetup,
+        changes: &Changes,
+    ) -> Result<(), CollectError> {
+        let notes = object::map(&self.object, "notes")?;
+        let probes = LegacyProbes::attach_bridge(setup, notes.as_fd(), changes)?;
+        self.take_legacy_notes(true)?;
+        self.legacy.push(probes);
+        Ok(())
+    }
+
+    /// Lets go of it: its module is gone.
+    pub fn detach_bridge_tables(&mut self) {
+        self.legacy.retain(|probes| probes.tables().is_some());
+    }
+
     fn try_legacy(
         &mut self,
         probes: LegacyProbes,
@@ -44,7 +62,8 @@ impl DropCollector {
         told: Told,
     ) -> Result<(), CollectError> {
         self.take_legacy_notes(true)?;
-        let tried = SelfTest::send(probes.tables(), scratch).and_then(|test| {
+        let Some(tables) = probes.tables() else { return Ok(()) };
+        let tried = SelfTest::send(tables, scratch).and_then(|test| {
             let records = self.trial_records(test.packets())?;
             test.judge(&records, told)
         });
@@ -57,7 +76,7 @@ impl DropCollector {
 
     /// Lets go of a family's probes: its module is gone.
     pub fn detach_legacy(&mut self, tables: Tables) {
-        self.legacy.retain(|probes| probes.tables() != tables);
+        self.legacy.retain(|probes| probes.tables() != Some(tables));
     }
 
     /// Whether the tracepoint's program looks for notes of x_tables' rules.

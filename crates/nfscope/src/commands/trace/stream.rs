@@ -174,6 +174,9 @@ impl Stream {
                 break;
             }
             self.asked = self.asked.saturating_sub(1);
+            for trace in step.take_before() {
+                self.emit(&Event::Trace(Box::new(trace)))?;
+            }
             self.emit(&Event::Trace(step.trace))?;
         }
         Ok(())

@@ -83,6 +83,7 @@ impl TraceResolver {
             around: Around::default(),
             expr: false,
             table: None,
+            before: Vec::new(),
         })
     }
 }

@@ -32,7 +32,7 @@ impl Headers {
 
     /// For the explanation.
     pub fn facts(&self) -> PacketFacts<'_> {
-        let network = self.frame.get(LINK_BYTES..).filter(|bytes| !bytes.is_empty());
+        let network = network(&self.frame);
         PacketFacts {
             link: self.has_link.then_some(&self.frame),
             network,
@@ -40,6 +40,11 @@ impl Headers {
             ct_state: Some(self.ct_state),
         }
     }
+}
+
+/// A frame from its network header on.
+pub(super) fn network(frame: &[u8]) -> Option<&[u8]> {
+    frame.get(LINK_BYTES..).filter(|bytes| !bytes.is_empty())
 }
 
 /// Behind an IPv4 header, or an IPv6 header without extensions.

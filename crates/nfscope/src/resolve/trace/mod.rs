@@ -9,15 +9,16 @@ mod fates;
 mod headers;
 mod ids;
 mod passages;
+mod passed;
 mod rules;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod unresolved;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use nfscope_collect::drop::LegacyPart;
 use nfscope_collect::trace::{Entry, Head, Miss, Record, TraceRecord};
 use nfscope_event::{
     Backend, ChainRef, Device, Enter, Evaluation, Family, Missing, Netns, NoMatch, RuleText, Step,
@@ -34,6 +35,7 @@ use headers::Headers;
 pub use ids::ConnectionIds;
 use passages::{Around, Passage};
 use tables::TableTraversal;
+pub use unresolved::Unresolved;
 
 /// A packet of which nothing was heard for so long is not remembered.
 const FORGET_NS: u64 = 300_000_000_000;
@@ -62,46 +64,6 @@ struct Way {
     doubted: Option<u32>,
 }
 
-/// A step whose rule's text is still to be found.
-#[derive(Debug, Clone)]
-pub struct Unresolved {
-    /// The step.
-    pub trace: Box<Trace>,
-    /// Handle of the rule's table; 0: not known.
-    table_handle: u64,
-    /// When the rule acted.
-    monotonic_ns: u64,
-    /// The earliest that it can have been.
-    earliest_ns: u64,
-    /// nftables' registers at the verdict.
-    registers: Option<[u32; 20]>,
-    /// The packet as it entered the chain, for rules that did not match.
-    packet: Option<Arc<Headers>>,
-    /// Where it stands among the chains.
-    around: Around,
-    /// Each expression's result is wanted.
-    expr: bool,
-    /// The rule of a table of x_tables that it is about.
-    table: Option<LegacyPart>,
-}
-
-impl Unresolved {
-    /// When it happened.
-    pub fn monotonic_ns(&self) -> u64 {
-        self.monotonic_ns
-    }
-
-    /// Whether its rule is told from one that replaced it.
-    pub fn is_settled(&self) -> bool {
-        nfscope_ruleset::monotonic_ns().saturating_sub(self.monotonic_ns) > SETTLED_NS
-    }
-
-    /// Whether it has waited for a text long enough.
-    pub fn is_old(&self) -> bool {
-        nfscope_ruleset::monotonic_ns().saturating_sub(self.monotonic_ns) > PATIENCE_NS
-    }
-}
-
 /// Turns records into steps.
 pub struct TraceResolver {
     drops: DropResolver,
@@ -112,24 +74,29 @@ pub struct TraceResolver {
     ended: Vec<Way>,
     doubts: Doubts,
     last: u64,
-    expr: bool,
+    shows: Shows,
 }
 
-/// Before that an answer may wait for changes of the ruleset (see
-/// `nfscope_ruleset::nft`).
-const SETTLED_NS: u64 = 20_000_000;
-/// How long one step waits for its rule's text; then it goes without.
-const PATIENCE_NS: u64 = 20_000_000_000;
+/// What is wanted beside rules that matched.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Shows {
+    /// Each expression's result.
+    pub expr: bool,
+    /// Rules that did not match.
+    pub misses: bool,
+    /// Why they did not.
+    pub why: bool,
+}
 
 impl TraceResolver {
     /// `functions`: those whose calls are told. `numeric`: print addresses
-    /// instead of function names; `expr`: tell each expression's result.
+    /// instead of function names.
     pub fn new(
         reasons: ReasonNames,
         backend: Backend,
         functions: FunctionNames,
         numeric: bool,
-        expr: bool,
+        shows: Shows,
     ) -> Self {
         let drops = DropResolver::new(reasons, backend, &[], numeric);
         Self {
@@ -140,7 +107,7 @@ impl TraceResolver {
             ended: Vec::new(),
             doubts: Doubts::default(),
             last: 0,
-            expr,
+            shows,
         }
     }
 
@@ -162,6 +129,7 @@ impl TraceResolver {
         if missing > 0 {
             let open = way.open.iter_mut().flat_map(|t| &mut t.chains);
             open.for_each(|passage| passage.whole = false);
+            way.lose_places();
             let step = Step::Missing(Missing { count: Some(missing) });
             steps.push(self.step(&way, head, head.sequence - 1, step));
         }
@@ -189,7 +157,7 @@ impl TraceResolver {
             Record::Function(call) => Some(self.called(&mut way, head, call)),
             Record::Table(entry) => self.table_entry(&mut way, head, entry),
             Record::TableRule(matched) => {
-                let (step, part) = tables::matched(&mut way, head, matched);
+                let (step, part) = tables::matched(&mut way, head, matched, self.shows);
                 table = part;
                 Some(step)
             }
@@ -264,8 +232,9 @@ impl TraceResolver {
             registers: None,
             packet: None,
             around: Around::default(),
-            expr: self.expr,
+            expr: self.shows.expr,
             table: None,
+            before: Vec::new(),
         }
     }
 

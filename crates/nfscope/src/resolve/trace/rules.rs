@@ -80,6 +80,7 @@ impl Rules {
     pub fn ask(&self, step: &Unresolved) {
         // the answers are asked for again when the step's turn comes
         if let Some(part) = &step.table {
+            let part = &part.part;
             let _ = legacy::find(self.legacy.as_ref(), part, step.trace.netns.inode, false);
             return;
         }

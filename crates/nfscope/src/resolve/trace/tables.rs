@@ -8,7 +8,8 @@ use nfscope_event::{
 use nfscope_ruleset::xtables::Found;
 
 use super::connection::conntrack;
-use super::{TraceResolver, Unresolved, Way};
+use super::passed::{Place, TableStep};
+use super::{Shows, TraceResolver, Unresolved, Way};
 use crate::resolve::drop::{packet, process};
 use crate::resolve::{Answer, Rules, hooks, legacy};
 
@@ -23,9 +24,16 @@ pub(super) struct TableTraversal {
     entered: LegacyPart,
     /// Jumps that have not returned.
     depth: u32,
+    /// Where it goes on, for rules that do not match.
+    at: Place,
 }
 
 impl Way {
+    /// Steps were lost: where the packet is in its tables is not known.
+    pub(super) fn lose_places(&mut self) {
+        self.tables.iter_mut().for_each(|table| table.at.lose());
+    }
+
     /// Tables that are over when a record comes of this traversal; 0: of none.
     pub(super) fn close_tables(&mut self, traversal: u32) {
         self.tables.retain(|table| table.number <= traversal);
@@ -62,6 +70,7 @@ impl TraceResolver {
             place: place.clone(),
             entered: part.clone(),
             depth: 0,
+            at: Place::entered(entry, self.shows),
         });
         let device =
             |d: &Option<(u32, String)>| d.clone().map(|(index, name)| Device { index, name });
@@ -79,7 +88,12 @@ impl TraceResolver {
 }
 
 /// The step of a rule that matched, and what its text is found by.
-pub(super) fn matched(way: &mut Way, head: &Head, matched: &Matched) -> (Step, Option<LegacyPart>) {
+pub(super) fn matched(
+    way: &mut Way,
+    head: &Head,
+    matched: &Matched,
+    shows: Shows,
+) -> (Step, Option<TableStep>) {
     let Some(at) = way.tables.iter().rposition(|table| table.number == head.traversal) else {
         // the table's beginning was lost: which one it is is not known
         return (Step::Missing(Missing { count: Some(1) }), None);
@@ -101,15 +115,12 @@ pub(super) fn matched(way: &mut Way, head: &Head, matched: &Matched) -> (Step, O
         Verdict::Return => table.depth = depth.saturating_sub(1),
         _ => {}
     }
+    let passed = shows.misses.then(|| table.at.pass(matched));
     way.netns = table.netns;
     let (place, entered) = (table.place.clone(), table.entered.clone());
     if last {
         way.dropped = verdict == Verdict::Drop;
         way.tables.truncate(at);
-    }
-    if matched.policy {
-        let policy = TablePolicy { traversal: number, place, verdict, elapsed_ns };
-        return (Step::TablePolicy(Box::new(policy)), None);
     }
     let part = LegacyPart {
         entry: matched.entry,
@@ -118,6 +129,12 @@ pub(super) fn matched(way: &mut Way, head: &Head, matched: &Matched) -> (Step, O
         change: matched.change,
         ..entered
     };
+    if matched.policy {
+        let policy = TablePolicy { traversal: number, place, verdict, elapsed_ns };
+        // it is told without its table
+        let table = passed.map(|passed| TableStep { part, passed: Some(passed) });
+        return (Step::TablePolicy(Box::new(policy)), table);
+    }
     let queue =
         (verdict == Verdict::Queue).then(|| u16::try_from(code >> 16 & 0xffff).unwrap_or_default());
     let step = Step::TableRule(Box::new(TableRule {
@@ -136,17 +153,20 @@ pub(super) fn matched(way: &mut Way, head: &Head, matched: &Matched) -> (Step, O
         sent: None,
         elapsed_ns,
     }));
-    (step, Some(part))
+    (step, Some(TableStep { part, passed }))
 }
 
 impl Rules {
     /// Adds what the rule's table says of a step; to be asked again while
     /// [`Answer::Pending`]. With `last` the answer is what is known now.
     pub(super) fn complete_table_rule(&self, step: &mut Unresolved, last: bool) -> Answer {
-        let (Some(part), Step::TableRule(rule)) = (&step.table, &mut step.trace.step) else {
+        if self.add_passed(step, last) == Answer::Pending {
+            return Answer::Pending;
+        }
+        let (Some(table), Step::TableRule(rule)) = (&step.table, &mut step.trace.step) else {
             return Answer::Ready;
         };
-        match legacy::find(self.legacy.as_ref(), part, step.trace.netns.inode, last) {
+        match legacy::find(self.legacy.as_ref(), &table.part, step.trace.netns.inode, last) {
             Err(None) => return Answer::Pending,
             Err(Some(why)) => rule.text_unknown = Some(why.into()),
             Ok(found) => {

@@ -8,7 +8,7 @@ use nfscope_collect::trace::{
 };
 use nfscope_event::{Backend, Missing, Step, Verdict};
 
-use super::{TraceResolver, Unresolved};
+use super::{Shows, TraceResolver, Unresolved};
 use crate::functions::FunctionNames;
 use crate::resolve::ReasonNames;
 
@@ -18,7 +18,7 @@ fn resolver() -> TraceResolver {
         Backend::TraceHook,
         FunctionNames::default(),
         true,
-        false,
+        Shows::default(),
     )
 }
 

@@ -31,6 +31,7 @@ pub(super) fn line<W: Write>(
         Step::NoMatch(rule) => 2 + rule.depth as usize,
         Step::End(end) => 2 + end.depth as usize,
         Step::TableRule(rule) => 2 + rule.depth as usize,
+        Step::TableNoMatch(rule) => 2 + rule.depth as usize,
         Step::TableEnd(end) => 2 + end.depth as usize,
         Step::Policy(_) | Step::TablePolicy(_) | Step::Mapped(_) => 2,
         Step::Function(called) if called.traversal.is_some() => 2,
@@ -131,9 +132,11 @@ pub(in super::super) fn describe(step: &Step) -> (Option<Tone>, String) {
             (matches!(policy.verdict, Verdict::Drop).then_some(Tone::Verdict), decided(policy))
         }
         Step::Mapped(step) => (None, mapped(step)),
-        Step::EnterTable(_) | Step::TableRule(_) | Step::TableEnd(_) | Step::TablePolicy(_) => {
-            tables::describe(step)
-        }
+        Step::EnterTable(_)
+        | Step::TableRule(_)
+        | Step::TableNoMatch(_)
+        | Step::TableEnd(_)
+        | Step::TablePolicy(_) => tables::describe(step),
         Step::Function(called) => (None, function(called)),
         Step::Sent(sent) => (None, format!("sent on {}", device(&sent.device))),
         Step::Delivered(delivered) => (None, socket::describe(&delivered.socket)),

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use nfscope_event::{EnterTable, Step, TableRule, Verdict, XtPlace};
+use nfscope_event::{EnterTable, Step, TableNoMatch, TableRule, Verdict, XtPlace};
 
 use super::super::color::Tone;
 use super::super::escape;
@@ -14,6 +14,7 @@ pub(super) fn describe(step: &Step) -> (Option<Tone>, String) {
     match step {
         Step::EnterTable(enter) => (None, entered(enter)),
         Step::TableRule(rule) => (tone(rule.verdict), matched(rule)),
+        Step::TableNoMatch(rule) => (Some(Tone::Faint), missed(rule)),
         Step::TableEnd(end) => (None, format!("end of chain {}", chain(&end.place))),
         Step::TablePolicy(policy) => {
             let text = format!("policy {}{}", policy.verdict.as_str(), elapsed(policy.elapsed_ns));
@@ -57,6 +58,23 @@ fn matched(rule: &TableRule) -> String {
         (verdict, _) => line += &format!(" -> {}", verdict.as_str()),
     }
     line + &elapsed(rule.elapsed_ns)
+}
+
+/// `rule 2 no match: -A INPUT -s 10.9.9.9/32 -j DROP  -- -s 10.9.9.9/32: packet has 10.0.0.1`
+fn missed(rule: &TableNoMatch) -> String {
+    let (Some(number), Some(text)) = (rule.number, &rule.rule) else {
+        let why = rule.text_unknown.as_deref().unwrap_or("?");
+        return format!("which rules did not match is not known: {}", escape(why));
+    };
+    let line = format!("rule {number} no match: {}", escape(text));
+    match &rule.why {
+        None => line,
+        Some(why) => {
+            let condition = why.condition.as_ref().or(why.part.as_ref());
+            let condition = condition.map(|text| format!("{}: ", escape(text)));
+            format!("{line}  -- {}{}", condition.unwrap_or_default(), escape(&why.reason))
+        }
+    }
 }
 
 fn chain(place: &XtPlace) -> Cow<'_, str> {

@@ -1,6 +1,7 @@
 //! Trees and lines.
 
 mod expr;
+mod tables;
 
 use std::time::Duration;
 

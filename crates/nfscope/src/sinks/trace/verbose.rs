@@ -44,6 +44,7 @@ pub(super) fn verbose<W: Write>(
             return comment(rule.text.comment.as_deref(), fact);
         }
         Step::TableRule(rule) => return comment(rule.comment.as_deref(), fact),
+        Step::TableNoMatch(rule) => return comment(rule.comment.as_deref(), fact),
         _ => return Ok(()),
     };
     let Arrival { packet, conntrack, hash, process } = arrival;

@@ -153,10 +153,20 @@ impl Writer {
                 *self.random.pick(&["NEW", "ESTABLISHED", "RELATED,ESTABLISHED", "INVALID"]);
             out += &format!(" -m conntrack{} --ctstate {states}", self.not());
         }
+        if self.random.chance(15) {
+            let (set, side) = (self.set(), *self.random.pick(&["src", "dst"]));
+            out += &format!(" -m set{} --match-set {set} {side}", self.not());
+        }
         if self.random.chance(10) {
             out += " -m comment --comment \"a rule's \\\"comment\\\"\"";
         }
         out
+    }
+
+    /// One of the sets of addresses that the scenario makes; `seen` is filled by rules.
+    fn set(&mut self) -> String {
+        let family = if self.ipv6 { 6 } else { 4 };
+        format!("{}{family}", self.random.pick(&["near", "seen"]))
     }
 
     fn target(&mut self, table: &str, n: usize) -> String {
@@ -174,6 +184,11 @@ impl Writer {
             (50..54, "filter") => " -j DROP".into(),
             (54..58, "filter") => " -j REJECT".into(),
             (75..78, "raw") => " -j CT --notrack".into(),
+            (79..86, _) => {
+                let family = if self.ipv6 { 6 } else { 4 };
+                let side = *self.random.pick(&["src", "dst"]);
+                format!(" -j SET --add-set seen{family} {side} --exist")
+            }
             _ => String::new(),
         }
     }
