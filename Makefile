@@ -2,7 +2,7 @@
 # make test                          everything that is tested, on real kernels
 # make vm KERNEL=6.12 CMD='…'        run a command in a guest; nfscope is there
 # make bench ARGS='5.10 6.18'        what it costs, in guest instructions; 6.1, 6.12, 7.2
-# make check-symbols                 nfscope symbolize against addr2line (fetches 600 MB)
+# make check-symbols                 nfscope symbolize against addr2line, gdb (fetches 750 MB)
 # make release                       the statically linked program
 #
 # For the arm64 guest a second nfscope is built, where Rust has that target's

@@ -19,6 +19,7 @@ fn main() {
         ("legacy", "changes"),
         ("legacy", "legacy"),
         ("resets", "netfilter"),
+        ("resets", "reject_tables"),
         ("resets", "resets"),
         ("stacks", "stacks"),
         ("trace", "tables"),

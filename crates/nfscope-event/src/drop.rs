@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Backend, Cause, Device, Netns, Packet, Process};
+use crate::{Backend, Cause, Device, Netns, Packet, Process, SourceFrame};
 
 /// One dropped packet with its cause.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -36,4 +36,7 @@ pub struct Drop {
     /// Kernel stack, innermost first, `function+0xoff` each (`--stack`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stack: Vec<String>,
+    /// Source lines of each frame of `stack`, none where they are not known (`--source`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stack_source: Vec<Vec<SourceFrame>>,
 }

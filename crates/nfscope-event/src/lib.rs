@@ -34,7 +34,7 @@ pub use packet::{
 };
 
 pub use reset::{RejectRule, Reset, ResetCause, ResetDirection, ResetSegment};
-pub use stack::{CallStack, Frame, StackContext, StackCount, StackState};
+pub use stack::{CallStack, Frame, SourceFrame, StackContext, StackCount, StackState};
 pub use xtables::{XtPlace, XtPolicy, XtRule, XtVerdict};
 
 pub use trace::{

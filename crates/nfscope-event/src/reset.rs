@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
-use crate::{Device, Family, Netns, Process, StackContext};
+use crate::{Device, Family, Netns, Process, SourceFrame, StackContext, XtRule};
 
 /// Which way a reset goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -202,10 +202,16 @@ pub struct Reset {
     /// The rule that rejects.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<RejectRule>,
+    /// The rule of iptables-legacy or ip6tables-legacy that rejects.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub xt_rule: Option<XtRule>,
     /// Why the rule that rejects is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule_unknown: Option<String>,
     /// Kernel stack, innermost first (`--stack`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stack: Vec<String>,
+    /// Source lines of each frame of `stack`, none where they are not known (`--source`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stack_source: Vec<Vec<SourceFrame>>,
 }

@@ -19,6 +19,29 @@ pub struct Frame {
     /// The address, if nothing else is known of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<u64>,
+    /// Its source lines (`--source`): the innermost function first, each further one is where the
+    /// one before was inlined.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub source: Vec<SourceFrame>,
+}
+
+/// A function and its line at a place in code.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SourceFrame {
+    /// Its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub function: Option<String>,
+    /// The source file; relative to the folder that the compiler ran in, if it is below that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// The line, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+    /// The column, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column: Option<u32>,
+    /// Whether its code was merged into the next one's.
+    pub inlined: bool,
 }
 
 /// Whether a stack is all there.

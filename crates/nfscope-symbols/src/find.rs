@@ -1,8 +1,9 @@
 //! Where distributions put debug information.
 
-use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
+use crate::debuginfod::Debuginfod;
+use crate::notes::hexadecimal;
 use crate::source::is_ordinary;
 use crate::{Object, Store};
 
@@ -18,11 +19,13 @@ const SUFFIXES: [&str; 8] =
 #[derive(Debug, Clone)]
 pub struct DebugFiles {
     roots: Vec<PathBuf>,
+    /// Asked where they have nothing.
+    servers: Option<Debuginfod>,
 }
 
 impl Default for DebugFiles {
     fn default() -> Self {
-        Self { roots: vec![PathBuf::from(ROOT)] }
+        Self { roots: vec![PathBuf::from(ROOT)], servers: None }
     }
 }
 
@@ -31,7 +34,17 @@ impl DebugFiles {
     pub fn with(folders: &[PathBuf]) -> Self {
         let mut roots = folders.to_vec();
         roots.push(PathBuf::from(ROOT));
-        Self { roots }
+        Self { roots, servers: None }
+    }
+
+    /// The same, and where they have nothing the servers that the environment names.
+    pub fn asking_servers(self) -> Self {
+        Self { servers: Debuginfod::from_environment(), ..self }
+    }
+
+    /// What the servers have for a build id, or why they have nothing; none where nobody is asked.
+    pub(crate) fn ask(&self, build_id: Option<&[u8]>) -> Option<Result<PathBuf, String>> {
+        Some(self.servers.as_ref()?.find(build_id?))
     }
 
     /// Files that may hold the debug information of a kernel image, the best first.
@@ -84,11 +97,7 @@ impl DebugFiles {
     /// `.build-id/xx/yyyy.debug` in each folder.
     pub fn by_build_id(&self, build_id: &[u8]) -> Vec<PathBuf> {
         let Some((first, rest)) = build_id.split_first() else { return Vec::new() };
-        let mut name = format!("{first:02x}/");
-        for byte in rest {
-            // writing to a String cannot fail
-            let _ = write!(name, "{byte:02x}");
-        }
+        let name = format!("{first:02x}/{}", hexadecimal(rest));
         let files = self.roots.iter().map(|root| root.join(format!(".build-id/{name}.debug")));
         existing(files.collect())
     }
@@ -109,15 +118,15 @@ impl DebugFiles {
             candidates.push(folder.join(".debug").join(name));
             candidates.extend(self.roots.iter().map(|root| root.join(inside).join(name)));
         }
-        existing(candidates).iter().filter_map(|path| Object::open(store, path).ok()).find(
-            |found| {
-                found.has_lines()
-                    && match object.build_id() {
-                        Some(id) => found.build_id() == Some(id),
-                        None => link.is_some_and(|(_, sum)| found.checksum() == sum),
-                    }
-            },
-        )
+        let fits = |found: &Object| {
+            found.has_lines()
+                && match object.build_id() {
+                    Some(id) => found.build_id() == Some(id),
+                    None => link.is_some_and(|(_, sum)| found.checksum() == sum),
+                }
+        };
+        let local = existing(candidates).into_iter();
+        local.filter_map(|path| Object::open(store, &path).ok()).find(fits)
     }
 
     /// The file that several debug files share (`.gnu_debugaltlink`, made by dwz).
@@ -127,10 +136,11 @@ impl DebugFiles {
         let mut candidates = self.by_build_id(build_id);
         let beside = object.path().parent().map(|folder| folder.join(name));
         candidates.extend(beside.filter(|path| is_ordinary(path)));
-        existing(candidates)
-            .iter()
-            .filter_map(|path| Object::open(store, path).ok())
-            .find(|found| found.build_id() == Some(build_id))
+        let fits = |path: PathBuf| {
+            Object::open(store, &path).ok().filter(|found| found.build_id() == Some(build_id))
+        };
+        let local = existing(candidates).into_iter().find_map(fits);
+        local.or_else(|| fits(self.ask(Some(build_id))?.ok()?))
     }
 }
 

@@ -22,7 +22,7 @@ impl<'a> Image<'a> {
         let mut image = Self::without_lines(object);
         if image.object.has_lines() {
             image.add_lines(store, files, None);
-        } else if let Some(debug) = files.of(store, &image.object) {
+        } else if let Some(debug) = image.debug_file_of(store, files) {
             // a stripped file has the dynamic symbols alone
             let symbols = Symbols::read(&debug);
             if symbols.iter().count() > image.symbols.iter().count() {
@@ -64,6 +64,45 @@ impl<'a> Image<'a> {
             object.map(Self::without_lines).map_err(|e| notes.push(e.to_string())).ok()?;
         image.notes = notes;
         Some(image)
+    }
+
+    /// The same, with what servers have if none of the files will do. `notes`: what they say.
+    pub(crate) fn found(
+        (store, files): (&'a Store, &DebugFiles),
+        candidates: &[PathBuf],
+        own: Option<&Path>,
+        build_id: Option<&[u8]>,
+        notes: &mut Vec<String>,
+    ) -> Option<Self> {
+        let image = Self::first(store, files, candidates, own, build_id);
+        if image.as_ref().is_some_and(Self::has_lines) {
+            return image;
+        }
+        match files.ask(build_id) {
+            Some(Ok(path)) => Self::first(store, files, &[path], own, build_id).or(image),
+            Some(Err(why)) => {
+                notes.push(why);
+                image
+            }
+            None => image,
+        }
+    }
+
+    /// The separate debug file of a program or library.
+    fn debug_file_of(&mut self, store: &'a Store, files: &DebugFiles) -> Option<Object<'a>> {
+        let local = files.of(store, &self.object);
+        if local.is_some() {
+            return local;
+        }
+        match files.ask(self.object.build_id())? {
+            Ok(path) => Object::open(store, &path)
+                .ok()
+                .filter(|found| found.has_lines() && found.build_id() == self.object.build_id()),
+            Err(why) => {
+                self.notes.push(why);
+                None
+            }
+        }
     }
 
     fn without_lines(object: Object<'a>) -> Self {

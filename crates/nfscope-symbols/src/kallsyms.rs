@@ -137,8 +137,8 @@ impl Kallsyms {
     }
 }
 
-/// Whether a module of the table is none, but code that the kernel makes: no file has it.
-pub(crate) fn made_at_run_time(module: &str) -> bool {
+/// Whether a module of `/proc/kallsyms` is none, but code that the kernel makes: no file has it.
+pub fn made_at_run_time(module: &str) -> bool {
     module == "bpf" || module.starts_with("__builtin")
 }
 

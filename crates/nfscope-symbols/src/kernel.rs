@@ -76,6 +76,19 @@ impl<'a> Kernel<'a> {
         self.part(module).image.as_mut()
     }
 
+    /// Why there are no lines of the kernel itself or a module; empty if there are.
+    pub fn notes(&mut self, module: Option<&str>) -> &[String] {
+        &self.part(module).notes
+    }
+
+    /// Reads the running kernel's symbols again: modules come, go, and come back elsewhere.
+    pub fn reread(&mut self) {
+        if let Ok(table) = Kallsyms::read() {
+            self.table = Some(table);
+            self.images.retain(|module, _| module.is_none());
+        }
+    }
+
     /// Whether an address is in its code.
     pub fn has_code_at(&self, address: u64) -> bool {
         self.table.as_ref().is_some_and(|table| table.at(address).is_some())
@@ -220,10 +233,9 @@ impl<'a> Kernel<'a> {
         let notes = running.then(|| std::fs::read("/sys/kernel/notes").ok()).flatten();
         let build_id = notes.as_deref().and_then(build_id);
         let candidates = self.files.vmlinux(&self.release, build_id);
-        let mut part = Part {
-            image: Image::first(self.store, &self.files, &candidates, None, build_id),
-            ..Part::default()
-        };
+        let mut part = Part::default();
+        let files = (self.store, &self.files);
+        part.image = Image::found(files, &candidates, None, build_id, &mut part.notes);
         if let Some(image) = &mut part.image {
             part.notes.extend(image.notes().iter().cloned());
             part.moved = LANDMARKS.iter().find_map(|name| {
@@ -258,7 +270,8 @@ impl<'a> Kernel<'a> {
         let build_id = note.as_deref().and_then(build_id).map(<[u8]>::to_vec).or(own);
         let own = file.as_ref().map(|file| file.path.as_path());
         let candidates = self.files.module(&self.release, module, own, build_id.as_deref());
-        let image = Image::first(self.store, &self.files, &candidates, own, build_id.as_deref());
+        let files = (self.store, &self.files);
+        let image = Image::found(files, &candidates, own, build_id.as_deref(), &mut notes);
         if let Some(image) = &image {
             if image.has_lines() {
                 notes.clear();

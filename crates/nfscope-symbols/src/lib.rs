@@ -8,6 +8,7 @@
 mod answer;
 mod code;
 mod compressed;
+mod debuginfod;
 mod error;
 mod find;
 mod image;
@@ -27,6 +28,7 @@ pub use answer::{Answer, Lookup, SymbolOffset};
 pub use error::ObjectError;
 pub use find::DebugFiles;
 pub use image::Image;
+pub use kallsyms::made_at_run_time;
 pub use kernel::Kernel;
 pub use lines::{Frame, Lines};
 pub use object::{Object, Place};

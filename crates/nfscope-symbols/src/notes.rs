@@ -19,6 +19,11 @@ pub(crate) fn build_id(mut notes: &[u8]) -> Option<&[u8]> {
     }
 }
 
+/// A build id as everybody writes it.
+pub(crate) fn hexadecimal(build_id: &[u8]) -> String {
+    build_id.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

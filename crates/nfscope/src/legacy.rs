@@ -11,6 +11,7 @@ use nfscope_collect::legacy::{
     tables_loaded,
 };
 use nfscope_collect::nft::Scratch;
+use nfscope_collect::resets::ResetCollector;
 use nfscope_collect::trace::TraceCollector;
 use nfscope_kernel::btf::Btf;
 use nfscope_kernel::layout::LegacyLayout;
@@ -23,12 +24,14 @@ pub const ATTEMPTS: u32 = 4;
 pub trait Host {
     /// The families that it can tell.
     const TABLES: &[Tables];
+    /// Where probes are tried; nothing where they need no trial.
+    type Trial;
 
     /// Attaches to a family's table function. `btf`: the kernel's types.
     fn attach(
         &mut self,
         setup: &LegacySetup,
-        scratch: &Scratch,
+        trial: &Self::Trial,
         changes: &Changes,
         btf: Arc<Btf>,
     ) -> Result<(), CollectError>;
@@ -38,7 +41,7 @@ pub trait Host {
     fn attach_edges(
         &mut self,
         setup: &EdgesSetup,
-        scratch: &Scratch,
+        trial: &Self::Trial,
         changes: &Changes,
     ) -> Option<Result<(), CollectError>>;
 
@@ -57,6 +60,7 @@ pub trait Host {
 
 impl Host for DropCollector {
     const TABLES: &[Tables] = &Tables::ALL;
+    type Trial = Scratch;
 
     fn attach(
         &mut self,
@@ -96,6 +100,7 @@ impl Host for DropCollector {
 
 impl Host for TraceCollector {
     const TABLES: &[Tables] = &[Tables::Ipv4, Tables::Ipv6];
+    type Trial = Scratch;
 
     fn attach(
         &mut self,
@@ -114,6 +119,34 @@ impl Host for TraceCollector {
         &mut self,
         _: &EdgesSetup,
         _: &Scratch,
+        _: &Changes,
+    ) -> Option<Result<(), CollectError>> {
+        None
+    }
+
+    fn detach(&mut self, tables: Tables) {
+        self.detach_legacy(tables);
+    }
+}
+
+impl Host for ResetCollector {
+    const TABLES: &[Tables] = &[Tables::Ipv4, Tables::Ipv6];
+    type Trial = ();
+
+    fn attach(
+        &mut self,
+        setup: &LegacySetup,
+        (): &(),
+        changes: &Changes,
+        _: Arc<Btf>,
+    ) -> Result<(), CollectError> {
+        self.attach_legacy(setup, changes)
+    }
+
+    fn attach_edges(
+        &mut self,
+        _: &EdgesSetup,
+        (): &(),
         _: &Changes,
     ) -> Option<Result<(), CollectError>> {
         None
@@ -175,7 +208,7 @@ pub struct LegacyRules {
 impl LegacyRules {
     /// Attaches to families whose tables have come, lets go of those whose
     /// tables have gone. Sentences for the user: what does not work.
-    pub fn advance<H: Host>(&mut self, collector: &mut H, scratch: &Scratch) -> Vec<String> {
+    pub fn advance<H: Host>(&mut self, collector: &mut H, trial: &H::Trial) -> Vec<String> {
         let mut notices = Vec::new();
         if self.changes.is_some() && !Path::new("/sys/module/x_tables").exists() {
             // the probes went with the module
@@ -193,7 +226,7 @@ impl LegacyRules {
                 (true, before) => {
                     let failures = if let State::Failed(count) = before { count } else { 0 };
                     let last = failures + 1 == ATTEMPTS;
-                    let attached = self.attach(tables, collector, scratch, last);
+                    let attached = self.attach(tables, collector, trial, last);
                     let module = tables.module();
                     self.states[n] = match attached {
                         Ok(Detail::Rules) => State::Attached,
@@ -259,12 +292,12 @@ impl LegacyRules {
     pub fn begin<H: Host>(
         &mut self,
         collector: &mut H,
-        scratch: &Scratch,
+        trial: &H::Trial,
     ) -> Result<(), CollectError> {
         let mut failed = None;
         for (n, tables) in families::<H>() {
             if tables_loaded(tables) {
-                match self.attach(tables, collector, scratch, false) {
+                match self.attach(tables, collector, trial, false) {
                     Ok(Detail::Rules) => self.states[n] = State::Attached,
                     Ok(Detail::Tables(_)) => self.states[n] = State::TablesAlone,
                     // of the other family's programs it would be the same
@@ -297,11 +330,11 @@ impl LegacyRules {
     }
 
     /// `last`: it is not tried again, so that less will do.
-    fn attach(
+    fn attach<H: Host>(
         &mut self,
         tables: Tables,
-        collector: &mut impl Host,
-        scratch: &Scratch,
+        collector: &mut H,
+        trial: &H::Trial,
         last: bool,
     ) -> Result<Detail, CollectError> {
         let vmlinux = Arc::new(Btf::vmlinux().map_err(|e| refuse(e.to_string()))?);
@@ -315,7 +348,7 @@ impl LegacyRules {
         let why = match found {
             Ok(LegacyLocated { points, address }) => {
                 let setup = LegacySetup { tables, points, address, layout: layout.clone() };
-                match collector.attach(&setup, scratch, changes, Arc::clone(&vmlinux)) {
+                match collector.attach(&setup, trial, changes, Arc::clone(&vmlinux)) {
                     Ok(()) => return Ok(Detail::Rules),
                     // the table may not be there yet
                     Err(e) if !last => return Err(e),
@@ -328,7 +361,7 @@ impl LegacyRules {
         let mut failure = refuse(why.clone());
         for arguments in Arguments::of(tables, &types) {
             let setup = EdgesSetup { tables, arguments, layout: layout.clone() };
-            match collector.attach_edges(&setup, scratch, changes) {
+            match collector.attach_edges(&setup, trial, changes) {
                 Some(Ok(())) => return Ok(Detail::Tables(why)),
                 Some(Err(e)) => failure = e,
                 None => {}

@@ -57,10 +57,10 @@ import os, socket, struct, sys
 SERVER = '10.0.1.2'
 kept = []
 
-def make(name):
+def make(name, family=socket.AF_INET):
     with open('/run/netns/' + name) as namespace:
         os.setns(namespace.fileno(), os.CLONE_NEWNET)
-    made = socket.socket()
+    made = socket.socket(family)
     kept.append(made)
     return made
 
@@ -90,6 +90,34 @@ def gone(end):
         return
     raise SystemExit('no reset came')
 
+def failed(end):
+    while not end.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+        pass
+
+FIN_WAIT2 = 5
+def half_close(end):
+    end.shutdown(socket.SHUT_WR)
+    while end.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != FIN_WAIT2:
+        pass
+
+# A raw socket of the client: what it receives, and what it makes.
+def seen(sniffer, source, destination, flags=0):
+    while True:
+        packet = sniffer.recv(128)[20:]
+        *ports, seq, ack, _, found = struct.unpack('!HHIIBB', packet[:14])
+        if ports == [source, destination] and found & flags == flags:
+            return seq, ack
+
+def forge(sniffer, address, source, destination, seq, ack, flags):
+    addresses = socket.inet_aton('10.0.0.1') + socket.inet_aton(address)
+    segment = struct.pack('!HHIIBBHHH', source, destination, seq & 0xffffffff, ack & 0xffffffff,
+                          0x50, flags, 1024, 0, 0)
+    words = struct.unpack('!16H', addresses + struct.pack('!HH', 6, 20) + segment)
+    total = sum(words)
+    while total >> 16:
+        total = (total & 0xffff) + (total >> 16)
+    sniffer.sendto(segment[:16] + struct.pack('!H', total ^ 0xffff) + segment[18:], (address, 0))
+
 # unread data
 there, here = pair(101)
 there.send(b'x')
@@ -107,10 +135,7 @@ here.close()
 assert not there.recv(1)
 there.send(b'x')
 there.settimeout(30)
-while True:
-    error = there.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-    if error:
-        break
+failed(there)
 # nobody answers
 there, here = pair(104)
 here.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -147,19 +172,34 @@ through.bind(('10.0.0.1', 4208))
 through.connect(('10.0.0.254', 8080))
 there, here = pair(109)
 # acknowledges what was not sent through the router, which does not translate it
-while True:
-    packet = sniffer.recv(128)[20:]
-    source, destination, theirs, ours = struct.unpack('!HHII', packet[:12])
-    if (source, destination) == (8080, 4208):
-        break
-addresses = socket.inet_aton('10.0.0.1') + socket.inet_aton('10.0.0.254')
-segment = struct.pack('!HHIIBBHHH', 4208, 8080, ours, (theirs + 100000000) & 0xffffffff,
-                      0x50, 0x10, 1024, 0, 0)
-words = struct.unpack('!16H', addresses + struct.pack('!HH', 6, 20) + segment)
-total = sum(words)
-while total >> 16:
-    total = (total & 0xffff) + (total >> 16)
-sniffer.sendto(segment[:16] + struct.pack('!H', total ^ 0xffff) + segment[18:], ('10.0.0.254', 0))
+theirs, ours = seen(sniffer, 8080, 4208)
+forge(sniffer, '10.0.0.254', 4208, 8080, ours, theirs + 100000000, 0x10)
+# does not wait for the peer's FIN (TCP_LINGER2)
+there, here = pair(111)
+here.setsockopt(socket.IPPROTO_TCP, socket.TCP_LINGER2, -1)
+half_close(here)
+here.close()
+assert not there.recv(1)
+failed(there)
+# a SYN for a connection of which only the kernel knows, until the peer has closed it, too
+there, here = pair(112)
+port = there.getsockname()[1]
+half_close(here)
+here.close()
+assert not there.recv(1)
+_, ours = seen(sniffer, 112, port, 1)
+forge(sniffer, SERVER, port, 112, ours, 0, 2)
+seen(sniffer, 112, port, 4)
+# over IPv6
+listening = make('router', socket.AF_INET6)
+listening.bind(('fd00::fe', 113))
+listening.listen()
+there = make('client', socket.AF_INET6)
+there.connect(('fd00::fe', 113))
+here = listening.accept()[0]
+here.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+here.close()
+gone(there)
 print('ready', flush=True)
 sys.stdin.readline()
 through.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
@@ -185,6 +225,7 @@ send client segment 10.0.0.254:9 --port 4300
 # acknowledges what the client has not sent
 send server segment 10.0.0.1:4107 --flags S. --port 107
 send client segment 10.0.1.2:80 --flags R --port 4999
+send client tcp 10.0.1.2:80 --port 4110 --wait 800 --disconnect
 killed=$(within server ss --kill --tcp --no-header state established 'sport = :109' | wc -l)
 echo >&3
 nfscope-guest await "$W/ends" "done" --pid "$ends" --limit 60
@@ -218,12 +259,26 @@ from_server 104 cause=timeout state=established owners.0.pid="$ends"
 # shellcheck disable=SC2086
 from_server 105 cause=listen_queue $closed
 from_server 106 cause=listen_queue state=listen answers.length=1
+expect_events reset 1 direction=sent netns.name=client source_port=4110 cause=disconnected \
+    state=established process.command=nfscope-guest
+expect_events reset 1 direction=received netns.name=server source_port=4110 accepted=true
+# the kernel tells it from other ends of a socket that was shut down
+linger2=closed
+grep -q TCP_ABORT_ON_LINGER /sys/kernel/tracing/events/tcp/tcp_send_reset/format && linger2=linger
+from_server 111 cause="$linger2" state=fin-wait-2 process.pid="$ends"
+from_server 112 cause=time_wait state=fin-wait-2 answers.flags=S
+expect_events reset 1 direction=sent netns.name=router source=fd00::fe source_port=113 \
+    cause=linger state=established process.pid="$ends"
+expect_events reset 1 direction=received netns.name=client source=fd00::fe source_port=113 \
+    accepted=true state=established
 [ "$killed" = 0 ] || from_server 109 cause=aborted state=established process.command=ss
 for port in 101 102 104 105 106; do
     expect_events reset 1 direction=received netns.name=client source_port="$port" \
         accepted=true state=established source=10.0.1.2 destination=10.0.0.1
 done
 expect_events reset 1 direction=received netns.name=client source_port=103 state=close-wait
+expect_events reset 1 direction=received netns.name=client source_port=111 state=close-wait
+expect_events reset 1 direction=received netns.name=client source_port=112 accepted=false
 expect_events reset 1 direction=sent netns.name=client source_port=4107 cause=out_of_window \
     state=syn-sent answers.flags=S. segment.seq=1
 expect_events reset 1 direction=sent netns.name=client source_port=4208 cause=linger

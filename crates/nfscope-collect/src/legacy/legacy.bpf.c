@@ -21,6 +21,7 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 const volatile struct legacy_config legacy = {};
 
+#include "table_note.h"
 #include "target.h"
 
 #define AT(point, what) value_at(ctx, legacy.point.what.kind, legacy.point.what.offset)
@@ -35,10 +36,9 @@ static __always_inline void leave(u64 entry, u64 skb, u64 table, u32 is_info, u6
 				  u32 verdict)
 {
 	u64 info = is_info ? table : load_u64(table + legacy.table_private), at;
-	struct table_changes *c = table_changes();
 	struct legacy_note *l;
 	struct note *n;
-	u32 kind, hook;
+	u32 kind;
 
 	if (!skb)
 		return;
@@ -48,26 +48,11 @@ static __always_inline void leave(u64 entry, u64 skb, u64 table, u32 is_info, u6
 	n->skb = 0;
 	bpf_probe_read_kernel(n->state, sizeof(n->state), (void *)state);
 	l = (struct legacy_note *)n->data;
-	if (is_info)
-		__builtin_memset(l->table, 0, sizeof(l->table));
-	else
-		bpf_probe_read_kernel(l->table, sizeof(l->table),
-				      (void *)(table + legacy.table_name));
-	l->size = entry ? load_u32(info + legacy.info_size) : 0;
-	l->number = entry ? load_u32(info + legacy.info_number) : 0;
-	l->change = c && c->begun == c->done ? c->begun : CHANGING;
-	l->in = load_u64(state + legacy.state_in);
-	l->out = load_u64(state + legacy.state_out);
-	hook = load_u32(state + legacy.state_hook) & 0xff;
-	l->family = legacy.family;
-	l->hook = hook;
-	at = entry - (info + legacy.info_entries);
-	if (!entry || at >= l->size)
-		at = NO_ENTRY;
+	at = note_table(l, entry, is_info ? 0 : table, info, state);
 	kind = NOTE_LEGACY_RULE;
 	if ((verdict & NF_VERDICT_MASK) == NF_QUEUE)
 		kind = NOTE_LEGACY_QUEUE;
-	else if (entry && load_u32(info + legacy.info_underflow + 4 * (hook & 7)) == at)
+	else if (entry && load_u32(info + legacy.info_underflow + 4 * (l->hook & 7)) == at)
 		kind = NOTE_LEGACY_POLICY;
 	n->decision.rule = at;
 	n->decision.chain = table;

@@ -7,6 +7,7 @@
 
 /* include/uapi/linux/netfilter/x_tables.h */
 #define TARGET_POINTER 8 /* xt_entry_target.u.kernel.target */
+#define TARGET_DATA 32 /* xt_entry_target.data */
 #define STANDARD_VERDICT 32 /* xt_standard_target.verdict: -(verdict) - 1, or a jump */
 
 /* The target of an entry. */

@@ -8,6 +8,7 @@ use nfscope_kernel::btf::Btf;
 
 use super::config::{Arguments, Config};
 use super::netfilter::{Netfilter, NetfilterPlaces};
+use super::tables::TableRejects;
 use super::{Losses, ResetRecord};
 use crate::memory::MapMemory;
 use crate::object::{Compiled, Opened};
@@ -56,11 +57,12 @@ pub struct ResetCollector {
     // fields are dropped in order: first no more events, then the maps
     links: Vec<Link>,
     netfilter: Option<Netfilter>,
+    pub(super) tables: Vec<TableRejects>,
     /// What netfilter's former programs lost.
-    lost_before: Losses,
+    pub(super) lost_before: Losses,
     records: Records<ResetRecord>,
     counters: MapMemory,
-    object: Object,
+    pub(super) object: Object,
     config: Config,
     filter: Option<nfscope_filter::Compiled>,
     ring_bytes: u32,
@@ -165,6 +167,7 @@ impl ResetCollector {
         Ok(Self {
             links,
             netfilter: None,
+            tables: Vec::new(),
             lost_before: Losses::default(),
             records,
             counters,
@@ -218,7 +221,7 @@ impl ResetCollector {
         }
         let mut config = self.config.clone();
         places.configure(&mut config);
-        let shared = ["ring", "invalids", "scratches", "tracking"];
+        let shared = ["ring", "invalids", "scratches", "tracking", "rejects", "table_rules"];
         let maps = shared.map(|name| Ok((name, object::map(&self.object, name)?)));
         let maps: Vec<_> = maps.into_iter().collect::<Result<_, CollectError>>()?;
         let fds: Vec<_> = maps.iter().map(|(name, map)| (*name, map.as_fd())).collect();
@@ -236,6 +239,7 @@ impl ResetCollector {
     pub fn losses(&self) -> Losses {
         let mut all = losses(&self.object, &self.counters, self.links.iter());
         all.add(self.lost_before);
+        self.tables.iter().for_each(|tables| all.add(tables.losses()));
         if let Some(netfilter) = &self.netfilter {
             all.add(netfilter.losses());
         }

@@ -211,6 +211,7 @@ static __always_inline bool answer(struct scratch *s, struct sk_buff *skb)
 	return true;
 }
 
+#include "rejects.h"
 #include "tracked.h"
 
 /* A packet's namespace and device. */

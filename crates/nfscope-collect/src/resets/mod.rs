@@ -5,6 +5,7 @@ mod config;
 mod functions;
 mod netfilter;
 mod record;
+mod tables;
 
 pub use collector::{ResetCollector, ResetOptions};
 pub use netfilter::{EvalValues, LoadedModules, NetfilterPlaces, TARGET};

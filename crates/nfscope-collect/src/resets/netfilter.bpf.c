@@ -13,24 +13,11 @@
 const volatile struct config cfg = {};
 
 #include "common.h"
+#include "../legacy/table_part.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-/* A packet that netfilter is about to answer. */
-struct rejected {
-	u64 rule; /* 0: no expression of nftables */
-	u64 chain; /* the base chain */
-	u64 state; /* struct nf_hook_state */
-	u32 behind; /* conntrack's hooks are before that */
-	u32 has_rule; /* HAS_RULE* */
-};
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 1024);
-	__type(key, u64);
-	__type(value, struct rejected);
-} rejects SEC(".maps");
-/* The same once nf_send_reset is called, which answers if it can. */
+/* A packet of rejects once nf_send_reset is called, which answers if it can. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1024);
@@ -61,11 +48,6 @@ int at_chain(struct pt_regs *ctx)
  * nft_reject stands behind the expression's pointer to its functions */
 #define NFT_REJECT_TCP_RST 1
 #define EXPR_DATA 8
-
-/* include/uapi/linux/netfilter_ipv4/ipt_REJECT.h, netfilter_ipv6/ip6t_REJECT.h: what
- * their info, there, begins with */
-#define IPT_TCP_RESET 7
-#define IP6T_TCP_RESET 6
 
 /* An expression with a packet, at the entry of its function. */
 static __always_inline void expression(struct pt_regs *ctx, struct rejected *to, u64 *skb)
@@ -109,6 +91,13 @@ static __always_inline int report(void *ctx, u64 address, const struct rejected 
 		nft_names(&r->nft, by->rule, by->chain, true);
 		nft_hook_at(&r->nft, by->state, &base, 0);
 		r->has_rule = by->has_rule;
+	} else if (by->has_rule == HAS_RULE_OF_TABLE) {
+		struct table_rule *t = bpf_map_lookup_elem(&table_rules, &address);
+
+		if (t) {
+			table_part(&r->nft, t->entry, &t->note);
+			r->has_rule = by->has_rule;
+		}
 	}
 	return finish(ctx, s, true);
 }

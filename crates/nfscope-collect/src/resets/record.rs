@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::drop::{NftPart, nft_part};
+use crate::drop::{LegacyPart, NftPart, Note, nft_part};
 use crate::reader::Reader;
 
 /// How a reset was met.
@@ -103,6 +103,9 @@ pub struct ResetRecord {
     pub nft: Option<NftPart>,
     /// It is the rule of a target of iptables-nft.
     pub of_target: bool,
+    /// The rule of x_tables that may reject: if it is one with a reset, and its table function
+    /// is on the stack.
+    pub legacy: Option<LegacyPart>,
     /// Kernel stack, innermost first.
     pub stack: Vec<u64>,
 }
@@ -112,6 +115,7 @@ const NOT_THERE: u32 = u32::MAX;
 const SEQ_UNKNOWN: u32 = 0x100;
 const STACK: usize = 32;
 const HAS_RULE_OF_TARGET: u32 = 2;
+const HAS_RULE_OF_TABLE: u32 = 3;
 const INVALID_TEXT: usize = 96;
 const CONTEXT_PROCESS: u32 = 1;
 const CONTEXT_INTERRUPT: u32 = 2;
@@ -138,13 +142,19 @@ impl ResetRecord {
         let mut words = Reader(r.take(STACK * 8)?);
         let stack = (0..(stack_bytes / 8).min(STACK)).map(|_| words.u64());
         let stack = stack.collect::<Option<Vec<_>>>()?;
-        let nft = if rule != 0 {
+        let part = if rule != 0 {
             r.u32()?;
             // the part's kind says nothing here
             let rest = r.take(r.0.len())?;
             nft_part(&mut Reader(rest))
         } else {
             None
+        };
+        let (nft, legacy) = match part {
+            Some(part) if rule == HAS_RULE_OF_TABLE => {
+                (None, Some(LegacyPart { note: Note::LegacyRule, ..LegacyPart::of(part) }))
+            }
+            part => (part, None),
         };
         let end = |address, port| Some((ip(family, address)?, port)).filter(|_| port != 0);
         Some(Self {
@@ -170,6 +180,7 @@ impl ResetRecord {
             invalid: invalid.then_some(text),
             nft,
             of_target: rule == HAS_RULE_OF_TARGET,
+            legacy,
             stack,
         })
     }

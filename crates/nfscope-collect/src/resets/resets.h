@@ -57,6 +57,7 @@ struct segment {
 #define RESET_STACK 32
 #define HAS_RULE 1
 #define HAS_RULE_OF_TARGET 2 /* if nft_target_eval_xt is on the stack */
+#define HAS_RULE_OF_TABLE 3 /* of x_tables, if its table function is on the stack */
 #define INVALID_TEXT 96
 
 struct reset {

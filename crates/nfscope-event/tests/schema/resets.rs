@@ -2,10 +2,10 @@
 
 use nfscope_event::{
     Device, Event, Family, Netns, Process, RejectRule, Reset, ResetCause, ResetDirection,
-    ResetSegment, StackContext,
+    ResetSegment, StackContext, XtPlace, XtRule, XtVerdict,
 };
 
-use super::samples::text;
+use super::samples::{source_lines, text};
 
 const CAUSES: [ResetCause; 18] = [
     ResetCause::NoListener,
@@ -62,8 +62,25 @@ fn whole(cause: ResetCause) -> Reset {
             iptables: text("-A INPUT -j REJECT"),
             text_unknown: text("gone"),
         }),
+        xt_rule: Some(XtRule {
+            place: XtPlace {
+                family: Family::Ip6,
+                table: "filter".into(),
+                chain: text("INPUT"),
+                hook: text("input"),
+            },
+            number: Some(1),
+            verdict: XtVerdict::Reject,
+            target: text("REJECT"),
+            rule: text("-A INPUT -j REJECT --reject-with tcp-reset"),
+            outline: true,
+            text_unknown: text("gone"),
+            comment: text("no"),
+            sent: text("tcp reset"),
+        }),
         rule_unknown: text("iptables-legacy"),
         stack: vec!["tcp_v4_send_reset+0x1".into()],
+        stack_source: vec![source_lines()],
     }
 }
 
@@ -88,8 +105,10 @@ pub fn resets() -> Vec<Event> {
         owners: Vec::new(),
         conntrack_invalid: None,
         rule: None,
+        xt_rule: None,
         rule_unknown: None,
         stack: Vec::new(),
+        stack_source: Vec::new(),
         ..whole(ResetCause::Peer)
     };
     let mut all: Vec<Reset> = CAUSES.map(whole).into();

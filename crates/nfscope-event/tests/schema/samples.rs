@@ -3,8 +3,8 @@
 use nfscope_event::{
     Arp, Backend, CallStack, Cause, ChainRef, Device, Drop, Event, Family, Frame, Freed, Icmp, Ip,
     KernelDrop, Link, LossPlace, Lost, Netns, NftPolicy, NftRule, NftVerdict, Notice, Packet,
-    Ports, Process, StackContext, StackCount, StackState, Tcp, Transport, Vlan, XtPlace, XtPolicy,
-    XtRule, XtVerdict,
+    Ports, Process, SourceFrame, StackContext, StackCount, StackState, Tcp, Transport, Vlan,
+    XtPlace, XtPolicy, XtRule, XtVerdict,
 };
 
 use super::resets::resets;
@@ -182,6 +182,7 @@ fn drop_of(cause: Cause, packet: Packet, full: bool, backend: Backend) -> Event 
         packet,
         process: full.then(|| Process { pid: 1, command: "nc".into() }),
         stack: if full { vec!["f+0x1".into()] } else { Vec::new() },
+        stack_source: if full { vec![source_lines(), Vec::new()] } else { Vec::new() },
     }))
 }
 
@@ -212,12 +213,24 @@ pub fn events() -> Vec<Event> {
     events
 }
 
+pub fn source_lines() -> Vec<SourceFrame> {
+    let full = SourceFrame {
+        function: text("nf_hook_entry_hookfn"),
+        file: text("include/linux/netfilter.h"),
+        line: Some(154),
+        column: Some(9),
+        inlined: true,
+    };
+    vec![full, SourceFrame::default()]
+}
+
 fn stacks() -> Vec<Event> {
     let frame = Frame {
         function: text("nf_hook_slow"),
         offset: Some(63),
         module: text("nf_tables"),
         address: Some(u64::MAX),
+        source: source_lines(),
     };
     let frames = vec![frame, Frame::default()];
     use StackState::*;

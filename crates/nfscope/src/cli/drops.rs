@@ -59,6 +59,11 @@ pub struct DropsArguments {
     #[arg(long)]
     pub stack: bool,
 
+    /// With --stack: file and line of each frame, with what was inlined, where the
+    /// kernel's debug information is installed
+    #[arg(long, requires = "stack")]
+    pub source: bool,
+
     /// One JSON object a line (see docs/events.md)
     #[arg(long)]
     pub json: bool,

@@ -45,6 +45,11 @@ pub struct StacksArguments {
     #[arg(long, value_name = "TIME", value_parser = values::duration)]
     pub duration: Option<Duration>,
 
+    /// File and line of each frame of the kernel, with what was inlined, where its
+    /// debug information is installed
+    #[arg(long)]
+    pub source: bool,
+
     /// As a tree with percentages, as perf report prints it: from the outermost
     /// callers down, or with --tree=callees from the innermost function up
     #[arg(long, value_name = "ROOT", value_enum, num_args = 0..=1, require_equals = true,

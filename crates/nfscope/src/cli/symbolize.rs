@@ -16,7 +16,8 @@ Examples:
   nfscope symbolize -e vmlinux ip_rcv+0x20          one file alone; any ELF program or library
 
 Lines need debug information (Debian: linux-image-RELEASE-dbg). Without it function,
-offset and section are told, and which package brings it.";
+offset and section are told, and which package brings it. Servers in DEBUGINFOD_URLS
+are asked for what is not installed (by debuginfod-find of elfutils).";
 
 /// Arguments of `nfscope symbolize`.
 #[derive(Debug, Clone, Args)]

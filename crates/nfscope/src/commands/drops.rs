@@ -7,13 +7,14 @@ use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use nfscope_event::{Backend, Event};
+use nfscope_symbols::Store;
 
 use crate::backend;
 use crate::cli::DropsArguments;
 use crate::commands::{Failure, say, selection};
 use crate::lockdown::Lockdown;
 use crate::machine::{self, Machine};
-use crate::resolve::{DropResolver, ReasonNames, Rules};
+use crate::resolve::{DropResolver, ReasonNames, Rules, SourceLines};
 use crate::signals::Signals;
 
 use settings::Settings;
@@ -34,6 +35,8 @@ pub fn run(arguments: &DropsArguments) -> Result<(), Failure> {
     let machine = Machine::read()?;
     let reasons = ReasonNames::read(&machine.btf, machine.has_reason);
     let settings = Settings::new(arguments, filter, &reasons, machine.has_reason)?;
+    let store = Store::new();
+    let source = arguments.source.then(|| SourceLines::open(&store)).transpose()?;
     let mut started = backend::start(&settings.request, &machine, &reasons)?;
     let has_nf_tables = machine.has_nf_tables;
     drop(machine);
@@ -42,7 +45,8 @@ pub fn run(arguments: &DropsArguments) -> Result<(), Failure> {
     let resolver =
         DropResolver::new(reasons, started.backend(), started.drop_sites(), settings.numeric);
     let rules = Rules::new(settings.request.options.netns, settings.numeric, has_nf_tables);
-    let mut stream = Stream::new(&settings, resolver, rules, std::io::stdout().is_terminal());
+    let terminal = std::io::stdout().is_terminal();
+    let mut stream = Stream::new(&settings, resolver, source, rules, terminal);
     for notice in started.notices.drain(..) {
         stream.notice(notice)?;
     }

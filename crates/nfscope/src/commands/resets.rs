@@ -11,12 +11,14 @@ use nfscope_collect::resets::{
     EvalValues, LoadedModules, NetfilterPlaces, ResetCollector, ResetOptions,
 };
 use nfscope_kernel::btf::Btf;
+use nfscope_symbols::Store;
 
 use crate::cli::ResetsArguments;
 use crate::commands::{Failure, say, selection};
+use crate::legacy::LegacyRules;
 use crate::lockdown::Lockdown;
 use crate::machine::{self, Machine};
-use crate::resolve::{ResetResolver, Rules};
+use crate::resolve::{ResetResolver, Rules, SourceLines};
 use crate::signals::Signals;
 
 use stream::Stream;
@@ -45,15 +47,19 @@ pub fn run(arguments: &ResetsArguments) -> Result<(), Failure> {
         device: arguments.interface.clone(),
         ring_bytes: arguments.ring_size,
     };
+    let store = Store::new();
+    let source = arguments.source.then(|| SourceLines::open(&store)).transpose()?;
     let mut collector = ResetCollector::start(&options, &machine.btf)
         .map_err(|error| machine::not_started(error, &machine.btf))?;
     let resolver = ResetResolver::new(&machine.btf, arguments.numeric, arguments.stack);
     let rules = Rules::new(options.netns, arguments.numeric, machine.has_nf_tables);
     let terminal = std::io::stdout().is_terminal();
-    let mut stream = Stream::new(arguments, resolver, rules, terminal);
+    let mut stream = Stream::new(arguments, resolver, source, rules, terminal);
     let mut loaded = NetfilterPlaces::loaded();
     let mut notices = notices(&collector);
     notices.extend(attach(&mut collector, &loaded, &machine));
+    let mut legacy = LegacyRules::default();
+    notices.extend(advance(&mut legacy, &mut collector, &mut stream));
     drop(machine);
 
     let signals = Signals::install()?;
@@ -72,6 +78,8 @@ pub fn run(arguments: &ResetsArguments) -> Result<(), Failure> {
                 let notices = attach(&mut collector, &loaded, &Machine::read()?);
                 notices.into_iter().try_for_each(|text| stream.notice(text))?;
             }
+            let notices = advance(&mut legacy, &mut collector, &mut stream);
+            notices.into_iter().try_for_each(|text| stream.notice(text))?;
             stream.losses(collector.losses())?;
         }
         stream.flush()?;
@@ -94,6 +102,19 @@ pub fn run(arguments: &ResetsArguments) -> Result<(), Failure> {
     stream.settle()?;
     stream.finish()?;
     Ok(())
+}
+
+/// Attaches to tables of x_tables that have come; sentences about what does not work.
+fn advance(
+    legacy: &mut LegacyRules,
+    collector: &mut ResetCollector,
+    stream: &mut Stream<'_>,
+) -> Vec<String> {
+    let notices = legacy.advance(collector, &());
+    if let Some(count) = legacy.new_count() {
+        stream.follow_legacy(count);
+    }
+    notices
 }
 
 fn notices(collector: &ResetCollector) -> Vec<String> {

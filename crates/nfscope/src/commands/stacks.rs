@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 use nfscope_collect::stacks::{By, Counting, StackOptions, Totals};
 use nfscope_event::{Event, LossPlace, Lost, Notice, StackCount};
 use nfscope_kernel::btf::Btf;
+use nfscope_symbols::Store;
 
 use crate::cli::{ByChoice, StacksArguments, TreeRoot};
 use crate::commands::{Failure, say, selection};
 use crate::lockdown::Lockdown;
 use crate::machine;
-use crate::resolve::{ReasonNames, StackResolver, UserMaps};
+use crate::resolve::{ReasonNames, SourceLines, StackResolver, UserMaps};
 use crate::signals::Signals;
 use crate::sinks::stacks::{Root, flamegraph, folded, text, tree};
 use crate::sinks::{Json, Sink, loss_text};
@@ -51,6 +52,8 @@ pub fn run(arguments: &StacksArguments) -> Result<(), Failure> {
         limit: arguments.count,
         max_stacks: arguments.max_stacks,
     };
+    let store = Store::new();
+    let mut lines = arguments.source.then(|| SourceLines::open(&store)).transpose()?;
     let signals = Signals::install()?;
     let counting =
         Counting::start(&options, &btf).map_err(|error| machine::not_started(error, &btf))?;
@@ -89,7 +92,10 @@ pub fn run(arguments: &StacksArguments) -> Result<(), Failure> {
         }
     }
     let counts = counting.finish()?;
-    let stacks = resolver.counts(counts.rows, &mut users);
+    let stacks = resolver.counts(counts.rows, &mut users, lines.as_mut());
+    for notice in lines.map(|mut lines| lines.notices()).unwrap_or_default() {
+        aside.notice(notice)?;
+    }
     print(arguments, &stacks, by, picture.as_mut())?;
     aside.losses(&counts.totals)?;
     summary(&counts.totals, stacks.len());

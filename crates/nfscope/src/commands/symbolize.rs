@@ -41,7 +41,7 @@ pub fn run(arguments: &SymbolizeArguments) -> Result<(), Failure> {
         return Err(Failure::Usage(format!("--source-tree {}: no such folder", tree.display())));
     }
     let store = Store::new();
-    let files = DebugFiles::with(&arguments.debug_root);
+    let files = DebugFiles::with(&arguments.debug_root).asking_servers();
     let mut origin = Origin::open(&store, files, arguments)?;
     let mut trees = arguments.source_tree.clone();
     trees.extend(origin.release().map(Source::installed).unwrap_or_default());

@@ -4,12 +4,13 @@ use nfscope_collect::drop::{DropRecord, LegacyPart, NftPart, Note};
 use nfscope_event::decode::{Frame, OffloadedVlan};
 use nfscope_event::{
     Backend, Cause, ChainRef, Device, Drop, Family, Freed, KernelDrop, Netns, NftPolicy, NftRule,
-    NftVerdict, Packet, Process,
+    NftVerdict, Packet, Process, SourceFrame,
 };
 
 use super::drop_functions::known_drop;
 use super::reason_names::ReasonNames;
 use super::reasons::explain;
+use super::source::SourceLines;
 use super::symbols::Symbols;
 use super::{hooks, legacy, wall_clock};
 
@@ -138,8 +139,18 @@ impl DropResolver {
             backend,
             packet: packet(record),
             process: process(record.process.as_ref()),
-            stack: self.stack(&record.stack),
+            stack: self.frames(&record.stack).iter().map(|address| self.place(*address)).collect(),
+            stack_source: Vec::new(),
         }
+    }
+
+    /// Source lines of the event's stack.
+    pub fn source(
+        &mut self,
+        record: &DropRecord,
+        lines: &mut SourceLines<'_>,
+    ) -> Vec<Vec<SourceFrame>> {
+        lines.stack(self.frames(&record.stack), &mut self.symbols)
     }
 
     fn cause(&mut self, record: &DropRecord) -> (Cause, Backend) {
@@ -261,12 +272,11 @@ impl DropResolver {
 
     /// The frames from the one that freed the packet on: those above it belong
     /// to the tracepoint and to the program that walked the stack.
-    fn stack(&mut self, addresses: &[u64]) -> Vec<String> {
+    fn frames<'r>(&mut self, addresses: &'r [u64]) -> &'r [u64] {
         let first = addresses
             .iter()
             .rposition(|a| self.symbols.function(*a).is_some_and(|name| of_tracing(&name)));
-        let from = first.map_or(0, |last| last + 1);
-        addresses[from..].iter().map(|address| self.place(*address)).collect()
+        &addresses[first.map_or(0, |last| last + 1)..]
     }
 
     fn place(&mut self, address: u64) -> String {

@@ -1,11 +1,14 @@
 //! Rules of x_tables: what a record says of them, and what their tables add.
 
 use nfscope_collect::drop::{LegacyPart, Note};
-use nfscope_event::{Cause, Family, XtPlace, XtPolicy, XtRule, XtVerdict};
+use nfscope_event::{Cause, Family, Reset, XtPlace, XtPolicy, XtRule, XtVerdict};
 use nfscope_ruleset::xtables::{self, Cache, Found, Query, Subject};
 
 use super::hooks;
 use super::rules::Answer;
+
+/// What a rule sends that rejects with a reset.
+const RESET: &str = "tcp reset";
 
 /// The cause as the record has it; none if the record makes no sense.
 pub(super) fn cause(part: &LegacyPart) -> Option<Cause> {
@@ -61,6 +64,25 @@ pub(super) fn complete(
         Ok(found) => fill(rule, found),
         Err(None) => return Answer::Pending,
         Err(Some(why)) => rule.text_unknown = Some(why.into()),
+    }
+    Answer::Ready
+}
+
+/// The same of the rule that a reset was noted for: one that does not reject with it is not
+/// the one that did.
+pub(super) fn complete_reset(
+    cache: Option<&Cache>,
+    reset: &mut Reset,
+    part: &LegacyPart,
+    last: bool,
+) -> Answer {
+    let Some(rule) = &mut reset.xt_rule else { return Answer::Ready };
+    if complete(cache, rule, part, reset.netns.inode, last) == Answer::Pending {
+        return Answer::Pending;
+    }
+    if rule.verdict != XtVerdict::Unknown && rule.sent.as_deref() != Some(RESET) {
+        reset.xt_rule = None;
+        reset.rule_unknown = Some("the rule that was met does not send resets".into());
     }
     Answer::Ready
 }

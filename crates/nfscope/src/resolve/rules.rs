@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nfscope_collect::drop::{DropRecord, NftPart};
+use nfscope_collect::drop::{DropRecord, LegacyPart, NftPart};
 use nfscope_collect::legacy::ChangeCount;
-use nfscope_event::{Cause, ChainRef, Drop, Netns, NftRule, NftVerdict};
+use nfscope_event::{Cause, ChainRef, Drop, Netns, NftRule, NftVerdict, Reset};
 use nfscope_ruleset::netlink::Ending;
 use nfscope_ruleset::netns::{self, Names};
 use nfscope_ruleset::nft::{ChainQuery, Lookup, Options, Order, Rule, RuleQuery, RulesetCache};
@@ -107,6 +107,11 @@ impl Rules {
             Cause::NftPolicy(policy) => self.base_chain(&mut policy.place, inode, last),
             _ => Answer::Ready,
         }
+    }
+
+    /// The same for a reset by a rule of x_tables.
+    pub(super) fn reject(&self, reset: &mut Reset, part: &LegacyPart, last: bool) -> Answer {
+        legacy::complete_reset(self.legacy.as_ref(), reset, part, last)
     }
 
     /// Names a namespace, if it has a name and names are wanted.

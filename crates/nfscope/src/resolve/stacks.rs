@@ -6,6 +6,7 @@ use nfscope_collect::stacks::{By, Context, Row, Stack};
 use nfscope_event::{CallStack, Frame, Netns, Process, StackContext, StackCount, StackState};
 use nfscope_ruleset::netns::Names;
 
+use super::source::SourceLines;
 use super::symbols::Symbols;
 use super::user::UserMaps;
 use super::{ReasonNames, wall_clock};
@@ -23,8 +24,14 @@ pub struct StackResolver {
 }
 
 impl StackResolver {
-    /// The counts, those of one content as one.
-    pub fn counts(&self, rows: Vec<Row>, users: &mut UserMaps) -> Vec<StackCount> {
+    /// The counts, those of one content as one; with the source lines of the kernel's frames, if
+    /// they are wanted.
+    pub fn counts(
+        &self,
+        rows: Vec<Row>,
+        users: &mut UserMaps,
+        mut lines: Option<&mut SourceLines<'_>>,
+    ) -> Vec<StackCount> {
         let mut symbols = Symbols::default();
         if !self.numeric {
             let frames = rows.iter().flat_map(|row| match &row.kernel {
@@ -61,7 +68,13 @@ impl StackResolver {
             StackCount {
                 time_ns,
                 count,
-                stack: self.stack(&row.kernel, |address| self.kernel_frame(&mut symbols, address)),
+                stack: self.stack(&row.kernel, |address| {
+                    let frame = self.kernel_frame(&mut symbols, address);
+                    let at = |lines: &mut &mut SourceLines<'_>| {
+                        lines.at(address, frame.function.as_deref())
+                    };
+                    Frame { source: lines.as_mut().map(at).unwrap_or_default(), ..frame }
+                }),
                 user_stack,
                 reason: row.reason.filter(|_| self.by.reason).map(|r| self.reasons.name(r)),
                 context,
@@ -80,7 +93,7 @@ impl StackResolver {
                 function: Some(found.name),
                 offset: Some(found.offset),
                 module: found.module,
-                address: None,
+                ..Frame::default()
             },
             None => Frame { address: Some(address), ..Frame::default() },
         }
@@ -130,12 +143,12 @@ mod tests {
             numeric: true,
         };
         let rows = || vec![row(1, 3), row(2, 4)];
-        let counts = resolver(false).counts(rows(), &mut UserMaps::default());
+        let counts = resolver(false).counts(rows(), &mut UserMaps::default(), None);
         assert_eq!(counts.len(), 1);
         assert_eq!((counts[0].count, counts[0].cpu, &counts[0].netns), (7, None, &None));
         assert_eq!(counts[0].stack.state, StackState::Cut);
         let user = counts[0].user_stack.as_ref().unwrap();
         assert_eq!(user.state, StackState::Unkept);
-        assert_eq!(resolver(true).counts(rows(), &mut UserMaps::default()).len(), 2);
+        assert_eq!(resolver(true).counts(rows(), &mut UserMaps::default(), None).len(), 2);
     }
 }

@@ -94,7 +94,7 @@ impl UserMaps {
             function: symbol.map(|s| s.name.clone()),
             offset: Some(place - symbol.map_or(0, |s| s.start)),
             module: Some(file),
-            address: None,
+            ..Frame::default()
         })
     }
 

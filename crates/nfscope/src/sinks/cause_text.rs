@@ -79,7 +79,8 @@ fn nft_rule(rule: &NftRule) -> CauseText {
     CauseText { verb, place, text, note }
 }
 
-fn xt_rule(rule: &XtRule) -> CauseText {
+/// A rule of x_tables.
+pub(super) fn xt_rule(rule: &XtRule) -> CauseText {
     if rule.place.chain.is_none() && rule.verdict == XtVerdict::Drop {
         return xt_table(rule);
     }

@@ -11,6 +11,7 @@ mod json;
 mod packet_text;
 pub mod pcapng;
 mod resets;
+mod source_text;
 pub mod stacks;
 mod summary;
 mod text;
@@ -23,11 +24,13 @@ pub use escape::{escape, escape_bytes};
 pub use iptables_trace::IptablesTrace;
 pub use json::{Json, json_line};
 pub use resets::ResetText;
+pub use source_text::source_text;
 pub use summary::Summary;
 pub use text::loss as loss_text;
 pub use text::{Text, TextOptions};
 pub use trace::{TraceSummary, TraceTree, TreeOptions};
 
+use source_text::stack_lines;
 use std::io;
 
 use nfscope_event::Event;

@@ -14,8 +14,9 @@ use nfscope_event::{
     Event, Process, RejectRule, Reset, ResetDirection, ResetSegment, StackContext,
 };
 
+use super::cause_text::{self, CauseText};
 use super::color::{self, Tone, paint};
-use super::{Sink, TextOptions, escape, loss_text, packet_text};
+use super::{Sink, TextOptions, escape, loss_text, packet_text, stack_lines};
 
 /// Writes resets as text for people.
 pub struct ResetText<W> {
@@ -71,17 +72,21 @@ impl<W: Write> ResetText<W> {
         if self.options.verbose {
             self.facts(reset)?;
         }
-        for (number, frame) in reset.stack.iter().enumerate() {
-            self.fact(if number == 0 { "stack" } else { "" }, &escape(frame))?;
+        for (label, line) in stack_lines(&reset.stack, &reset.stack_source) {
+            self.fact(label, &line)?;
         }
         Ok(())
     }
 
     fn rule(&mut self, reset: &Reset) -> io::Result<()> {
-        let text = match (&reset.rule, &reset.rule_unknown) {
-            (Some(rule), _) => rule_text(rule),
-            (None, Some(why)) => format!("rule unknown: {}", escape(why)),
-            (None, None) => return Ok(()),
+        let text = match (&reset.rule, &reset.xt_rule, &reset.rule_unknown) {
+            (Some(rule), ..) => rule_text(rule),
+            (None, Some(rule), _) => {
+                let CauseText { place, text, .. } = cause_text::xt_rule(rule);
+                format!("{place}: {text}")
+            }
+            (None, None, Some(why)) => format!("rule unknown: {}", escape(why)),
+            (None, None, None) => return Ok(()),
         };
         writeln!(self.writer, "    {}", paint(self.options.color, Tone::Rule, text))
     }

@@ -50,6 +50,7 @@ pub(super) fn drop_with(cause: Cause) -> Event {
         packet: Packet::from_frame(0xffff_8880_0123_4500, 60, 0x10, &frame),
         process: None,
         stack: Vec::new(),
+        stack_source: Vec::new(),
     }))
 }
 

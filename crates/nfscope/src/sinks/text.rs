@@ -13,7 +13,7 @@ use nfscope_event::{Cause, ChainRef, Drop, Event, LossPlace, Lost, NftRule, Tran
 use super::cause_text::{self, CauseText};
 use super::color::{self, Tone, paint};
 use super::packet_text::{self, Headers};
-use super::{Clock, Sink, escape};
+use super::{Clock, Sink, escape, stack_lines};
 
 /// How [`Text`] writes.
 #[derive(Debug, Clone)]
@@ -66,7 +66,7 @@ impl<W: Write> Text<W> {
             self.cause_facts(&drop.cause)?;
             self.packet_facts(drop)?;
         }
-        self.stack(&drop.stack)
+        self.stack(drop)
     }
 
     fn packet_line(&mut self, drop: &Drop) -> io::Result<()> {
@@ -173,9 +173,9 @@ impl<W: Write> Text<W> {
         self.fact("seen by", &format!("{}, cpu {}", drop.backend.as_str(), drop.cpu))
     }
 
-    fn stack(&mut self, stack: &[String]) -> io::Result<()> {
-        for (number, frame) in stack.iter().enumerate() {
-            self.fact(if number == 0 { "stack" } else { "" }, &escape(frame))?;
+    fn stack(&mut self, drop: &Drop) -> io::Result<()> {
+        for (label, line) in stack_lines(&drop.stack, &drop.stack_source) {
+            self.fact(label, &line)?;
         }
         Ok(())
     }

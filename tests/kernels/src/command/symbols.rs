@@ -1,19 +1,21 @@
-//! `nfscope-lab symbols`: `nfscope symbolize` against addr2line.
+//! `nfscope-lab symbols`: `nfscope symbolize` against addr2line, faddr2line and gdb.
 
 mod chains;
+mod faddr2line;
+mod gdb;
 mod measure;
 
 use std::{
     fs::{self, File},
     path::{Path, PathBuf},
-    process::{Command, ExitCode},
+    process::{Command, ExitCode, Stdio},
 };
 
 use anyhow::{Context, Result, bail};
 
 use crate::{
     cache::Cache,
-    kernel::{debuginfo::DebugInfo, spec::KernelSpec},
+    kernel::{debuginfo::DebugInfo, faddr2line::script as faddr2line_script, spec::KernelSpec},
 };
 
 use chains::Frame;
@@ -24,7 +26,7 @@ const SECTION: &str = ".text";
 /// Differences that are shown.
 const SHOWN: usize = 10;
 
-/// Compare `nfscope symbolize` with addr2line on Debian's debug files, at
+/// Compare `nfscope symbolize` with addr2line, faddr2line and gdb on Debian's debug files, at
 /// random addresses; they are fetched into the cache.
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -46,40 +48,83 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let cache = Cache::open()?;
     let mut failed = false;
+    let script = faddr2line_script(&cache)?;
     for spec in &arguments.kernels {
         let debug = DebugInfo::ensure(&cache, spec)?;
         println!("{}", debug.release);
         for file in [&debug.vmlinux, &debug.module] {
-            failed |= !compare(arguments, &cache, file)?;
+            failed |= !compare(arguments, &cache, &script, file)?;
         }
     }
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// Whether at most one of a thousand answers differs.
-fn compare(arguments: &Arguments, cache: &Cache, file: &Path) -> Result<bool> {
-    let (base, size) = section(file)?;
-    let offsets = random(arguments.count, size);
-    let work = cache.work()?;
-    let ask = |name: &str, offsets: &[u64]| -> Result<(Measured, Measured)> {
-        let list = work.path().join("addresses");
-        let lines: Vec<String> = offsets.iter().map(|at| format!("{:#x}", base + at)).collect();
+/// A file that is asked about.
+struct Subject<'a> {
+    arguments: &'a Arguments,
+    file: &'a Path,
+    /// Where its code begins; 0: it has no addresses, as modules.
+    base: u64,
+    /// For what programs say.
+    work: &'a Path,
+}
+
+impl Subject<'_> {
+    fn name(&self) -> String {
+        self.file.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    /// nfscope's answers for these offsets in the code.
+    fn nfscope(&self, offsets: &[u64], name: &str) -> Result<Measured> {
+        let mut nfscope = Command::new(&self.arguments.nfscope);
+        nfscope.args(["symbolize", "--json", "-e"]).arg(self.file);
+        nfscope.args(offsets.iter().map(|at| match self.base {
+            0 => format!("{SECTION}+{at:#x}"),
+            base => format!("{:#x}", base + at),
+        }));
+        if offsets.is_empty() {
+            // without words it would read its input
+            nfscope.stdin(Stdio::null());
+        }
+        measured(&mut nfscope, &self.work.join(format!("{name}.nfscope")))
+    }
+
+    /// The same of addr2line.
+    fn addr2line(&self, offsets: &[u64], name: &str) -> Result<Measured> {
+        let list = self.work.join("addresses");
+        let lines: Vec<String> =
+            offsets.iter().map(|at| format!("{:#x}", self.base + at)).collect();
         fs::write(&list, lines.join("\n") + "\n")?;
         let mut addr2line = Command::new("addr2line");
-        addr2line.args(["-a", "-i", "-f", "-e"]).arg(file).stdin(File::open(&list)?);
-        let mut nfscope = Command::new(&arguments.nfscope);
-        nfscope.args(["symbolize", "--json", "-e"]).arg(file);
-        if base == 0 {
+        addr2line.args(["-a", "-i", "-f", "-e"]).arg(self.file).stdin(File::open(&list)?);
+        if self.base == 0 {
             addr2line.args(["-j", SECTION]);
-            nfscope.args(offsets.iter().map(|at| format!("{SECTION}+{at:#x}")));
-        } else {
-            nfscope.args(&lines);
         }
-        let theirs = measured(&mut addr2line, &work.path().join(format!("{name}.addr2line")))?;
-        let ours = measured(&mut nfscope, &work.path().join(format!("{name}.nfscope")))?;
-        Ok((theirs, ours))
+        measured(&mut addr2line, &self.work.join(format!("{name}.addr2line")))
+    }
+
+    /// Bytes of the longest other section with code, where all begin at the same address.
+    fn longest_other(&self) -> Result<u64> {
+        if self.base != 0 {
+            return Ok(0);
+        }
+        let others = sections(self.file)?.into_iter().filter(|section| section.name != SECTION);
+        Ok(others.filter(|section| section.code).map(|section| section.size).max().unwrap_or(0))
+    }
+}
+
+/// Whether at most one of a thousand answers differs.
+fn compare(arguments: &Arguments, cache: &Cache, script: &Path, file: &Path) -> Result<bool> {
+    let all = sections(file)?;
+    let text = all.iter().find(|section| section.name == SECTION);
+    let text = text.with_context(|| format!("{} has no section {SECTION}", file.display()))?;
+    let (base, offsets) = (text.address, random(arguments.count, text.size));
+    let work = cache.work()?;
+    let subject = Subject { arguments, file, base, work: work.path() };
+    let ask = |name: &str, offsets: &[u64]| -> Result<(Measured, Measured)> {
+        Ok((subject.addr2line(offsets, name)?, subject.nfscope(offsets, name)?))
     };
-    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let name = subject.name();
     let first = ask("first", offsets.get(..1).unwrap_or_default())?;
     let all = ask("all", &offsets)?;
     for (what, (theirs, ours)) in [("first answer", &first), ("all answers", &all)] {
@@ -100,7 +145,7 @@ fn compare(arguments: &Arguments, cache: &Cache, file: &Path) -> Result<bool> {
     let third = third_opinion(file, &addresses, &work.path().join("third"))?;
     let mut wrong_file = 0;
     let mut different = 0;
-    for n in unequal {
+    for n in unequal.iter().copied() {
         let opinion = files_only.iter().position(|m| *m == n).and_then(|m| third.get(m));
         if opinion == Some(&ours[n]) {
             wrong_file += 1;
@@ -119,8 +164,18 @@ fn compare(arguments: &Arguments, cache: &Cache, file: &Path) -> Result<bool> {
          {wrong_file} where addr2line names another file than nfscope and llvm-symbolizer",
         offsets.len()
     );
+    let unlike = unequal.into_iter().collect();
+    let as_faddr2line = faddr2line::compare(&subject, script, &all.1.output, &unlike)?;
+    let as_gdb = if gdb::is_there() {
+        gdb::compare(&subject, &offsets, &ours)?
+    } else {
+        println!("  {name}: skipped: gdb; install it to compare with it");
+        true
+    };
     // a comparison of nothing proves nothing
-    Ok(different * 1000 <= offsets.len()
+    Ok(as_faddr2line
+        && as_gdb
+        && different * 1000 <= offsets.len()
         && wrong_file * 100 <= offsets.len()
         && lines * 2 > offsets.len()
         && inlined > 0)
@@ -137,19 +192,31 @@ fn third_opinion(file: &Path, addresses: &[u64], output: &Path) -> Result<Vec<Ve
     chains::of_llvm(&measured(&mut program, output)?.output)
 }
 
-/// Address and size of the section.
-fn section(file: &Path) -> Result<(u64, u64)> {
+/// A section, as far as it matters here.
+struct Section {
+    name: String,
+    address: u64,
+    size: u64,
+    code: bool,
+}
+
+fn sections(file: &Path) -> Result<Vec<Section>> {
     let output = Command::new("readelf").arg("-SW").arg(file).output();
     let output = output.context("cannot run readelf; install binutils")?;
     let text = String::from_utf8_lossy(&output.stdout);
-    let found = text.lines().find_map(|line| {
+    let section = |line: &str| {
         // [ 1] .text PROGBITS ffffffff81000000 200000 e01da2 00 AX …
         let (_, rest) = line.split_once(']')?;
         let words: Vec<&str> = rest.split_whitespace().collect();
         let number = |n: usize| u64::from_str_radix(words.get(n)?, 16).ok();
-        (words.first() == Some(&SECTION)).then(|| Some((number(2)?, number(4)?))).flatten()
-    });
-    found.with_context(|| format!("{} has no section {SECTION}", file.display()))
+        Some(Section {
+            name: (*words.first()?).to_owned(),
+            address: number(2)?,
+            size: number(4)?,
+            code: words.get(6)?.contains('X'),
+        })
+    };
+    Ok(text.lines().filter_map(section).collect())
 }
 
 /// Offsets below `size`, the same in every run (xorshift64).

@@ -2,5 +2,6 @@
 
 pub mod boot;
 pub mod debuginfo;
+pub mod faddr2line;
 pub mod spec;
 pub mod store;

@@ -13,7 +13,7 @@ use super::settings::Settings;
 use crate::backend::Started;
 use crate::cli::{CauseChoice, HookChoice};
 use crate::commands::selection;
-use crate::resolve::{Answer, DropResolver, Rules};
+use crate::resolve::{Answer, DropResolver, Rules, SourceLines};
 use crate::sinks::{Clock, Json, Sink, Summary, Text, TextOptions};
 
 /// Events that wait for a rule's text at most; beyond, the oldest goes without.
@@ -31,8 +31,9 @@ struct Waiting {
 }
 
 /// Resolves, filters by hook and cause, counts, and hands on to the sinks.
-pub struct Stream {
+pub struct Stream<'a> {
     resolver: DropResolver,
+    source: Option<SourceLines<'a>>,
     rules: Rules,
     /// In order: an event behind one that waits waits too.
     waiting: VecDeque<Waiting>,
@@ -44,9 +45,15 @@ pub struct Stream {
     losses: Losses,
 }
 
-impl Stream {
+impl<'a> Stream<'a> {
     /// Sinks as the settings say.
-    pub fn new(settings: &Settings, resolver: DropResolver, rules: Rules, terminal: bool) -> Self {
+    pub fn new(
+        settings: &Settings,
+        resolver: DropResolver,
+        source: Option<SourceLines<'a>>,
+        rules: Rules,
+        terminal: bool,
+    ) -> Self {
         let own = nfscope_ruleset::netns::Handle::current().ok().map(|h| h.inode());
         let out = || -> BufWriter<Stdout> { BufWriter::new(io::stdout()) };
         let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
@@ -67,6 +74,7 @@ impl Stream {
         sinks.push(Box::new(Summary::new(closing, settings.summary, own, Clock::local())));
         Self {
             resolver,
+            source,
             rules,
             waiting: VecDeque::new(),
             sinks,
@@ -87,7 +95,10 @@ impl Stream {
     pub fn records(&mut self, records: Vec<DropRecord>) -> io::Result<()> {
         self.resolver.learn(&records);
         for record in records {
-            let drop = Box::new(self.resolver.event(&record));
+            let mut drop = Box::new(self.resolver.event(&record));
+            if let Some(lines) = &mut self.source {
+                drop.stack_source = self.resolver.source(&record, lines);
+            }
             self.waiting.push_back(Waiting { drop, record, since: Instant::now() });
         }
         self.advance(false)
@@ -95,7 +106,8 @@ impl Stream {
 
     /// Shows what has become complete; `last`: everything, as it is.
     fn advance(&mut self, last: bool) -> io::Result<()> {
-        for text in self.rules.notices() {
+        let source = self.source.as_mut().map(SourceLines::notices).unwrap_or_default();
+        for text in self.rules.notices().into_iter().chain(source) {
             self.notice(text)?;
         }
         while let Some(mut waiting) = self.waiting.pop_front() {

@@ -5,12 +5,13 @@ use std::collections::VecDeque;
 use std::io::{self, BufWriter};
 use std::time::{Duration, Instant};
 
+use nfscope_collect::legacy::ChangeCount;
 use nfscope_collect::resets::{Kind, Losses, ResetRecord};
 use nfscope_event::{Event, LossPlace, Lost, Notice, Reset};
 
 use crate::cli::ResetsArguments;
 use crate::commands::selection;
-use crate::resolve::{Answer, ResetResolver, Rules, now_ns};
+use crate::resolve::{Answer, ResetResolver, Rules, SourceLines, now_ns};
 use crate::sinks::{Clock, Json, ResetText, Sink, TextOptions};
 
 /// How long a connection may take to accept a reset: its socket may be in use by
@@ -30,8 +31,9 @@ struct Waiting {
 }
 
 /// Joins, completes, counts, and hands on to the sink.
-pub struct Stream {
+pub struct Stream<'a> {
     resolver: ResetResolver,
+    source: Option<SourceLines<'a>>,
     rules: Rules,
     /// Have arrived; whether a connection takes them is not known yet.
     arrived: VecDeque<(ResetRecord, Instant)>,
@@ -43,9 +45,15 @@ pub struct Stream {
     losses: Losses,
 }
 
-impl Stream {
+impl<'a> Stream<'a> {
     /// A sink as the arguments say.
-    pub fn new(a: &ResetsArguments, resolver: ResetResolver, rules: Rules, terminal: bool) -> Self {
+    pub fn new(
+        a: &ResetsArguments,
+        resolver: ResetResolver,
+        source: Option<SourceLines<'a>>,
+        rules: Rules,
+        terminal: bool,
+    ) -> Self {
         let out = BufWriter::new(io::stdout());
         let sink: Box<dyn Sink> = if a.json {
             Box::new(Json::new(out))
@@ -61,6 +69,7 @@ impl Stream {
         };
         Self {
             resolver,
+            source,
             rules,
             arrived: VecDeque::new(),
             waiting: VecDeque::new(),
@@ -70,6 +79,11 @@ impl Stream {
             shown: 0,
             losses: Losses::default(),
         }
+    }
+
+    /// From here on rules of x_tables are recorded.
+    pub fn follow_legacy(&mut self, count: ChangeCount) {
+        self.rules.follow_legacy(count);
     }
 
     /// Whether `-c` is reached.
@@ -98,7 +112,7 @@ impl Stream {
     }
 
     fn event(&mut self, record: ResetRecord, accepted: Option<ResetRecord>) {
-        let reset = Box::new(self.resolver.event(&record, accepted.as_ref()));
+        let mut reset = Box::new(self.resolver.event(&record, accepted.as_ref()));
         // the programs compare the names that they know; one that nobody knows may be it
         if let (Some(only), Some(device)) = (&self.device, &reset.device)
             && !device.name.is_empty()
@@ -107,6 +121,9 @@ impl Stream {
             return;
         }
         let record = accepted.unwrap_or(record);
+        if let Some(lines) = &mut self.source {
+            reset.stack_source = self.resolver.source(&record, lines);
+        }
         self.waiting.push_back(Waiting { reset, record, since: Instant::now() });
     }
 
@@ -120,7 +137,8 @@ impl Stream {
             }
             self.event(record, None);
         }
-        for text in self.rules.notices() {
+        let source = self.source.as_mut().map(SourceLines::notices).unwrap_or_default();
+        for text in self.rules.notices().into_iter().chain(source) {
             self.notice(text)?;
         }
         while let Some(mut waiting) = self.waiting.pop_front() {

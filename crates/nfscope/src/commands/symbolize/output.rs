@@ -6,7 +6,8 @@ use std::io::{self, Write};
 use nfscope_symbols::{Answer, Frame, Source};
 use serde::Serialize;
 
-use crate::sinks::{escape, escape_bytes, json_line};
+use crate::resolve::source_frame;
+use crate::sinks::{escape, escape_bytes, json_line, source_text};
 
 /// Writes answers.
 pub(super) struct Output<W: Write> {
@@ -108,18 +109,7 @@ impl<W: Write> Output<W> {
         }
         let indent = if self.in_text { "        " } else { "    " };
         for frame in &answer.frames {
-            let function = frame.function.as_deref().unwrap_or("??");
-            write!(
-                self.out,
-                "{indent}{} at {}",
-                escape(function),
-                escape(frame.file.as_deref().unwrap_or("??"))
-            )?;
-            match frame.line {
-                Some(line) => write!(self.out, ":{line}")?,
-                None => write!(self.out, ":?")?,
-            }
-            writeln!(self.out, "{}", if frame.inlined { " (inlined)" } else { "" })?;
+            writeln!(self.out, "{indent}{}", source_text(&source_frame(frame.clone())))?;
             if let Some(source) = self.text(frame) {
                 writeln!(self.out, "{indent}    {:>5}: {}", source.line, escape(&source.text))?;
             }

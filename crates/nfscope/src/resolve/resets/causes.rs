@@ -89,6 +89,8 @@ impl Facts<'_> {
             None | Some(LISTEN) => ResetCause::NoConnection,
             Some(SYN_SENT | SYN_RECV) => ResetCause::OutOfWindow,
             Some(TIME_WAIT) => ResetCause::TimeWait,
+            // a whole socket answers a SYN with an acknowledgement
+            Some(FIN_WAIT2) if flags & SYN != 0 => ResetCause::TimeWait,
             Some(FIN_WAIT1 | FIN_WAIT2 | LAST_ACK | CLOSING) => ResetCause::DataAfterClose,
             Some(_) => ResetCause::Unknown,
         }
@@ -141,7 +143,9 @@ pub fn explain(cause: ResetCause, facts: &Facts<'_>) -> &'static str {
             "the listening socket was closed before it accepted this connection"
         }
         ResetCause::InvalidSyn => "a SYN that does not fit into the handshake under way",
-        ResetCause::TimeWait => "the connection is over, it only waits in TIME_WAIT",
+        ResetCause::TimeWait => {
+            "the connection is closed here, only its TIME_WAIT or FIN-WAIT-2 is left"
+        }
         ResetCause::DataAfterClose => "data came for a socket that its process has closed",
         ResetCause::UnreadData => "the process closed the socket before it had read all data",
         ResetCause::Linger if facts.reason == Some("TCP_ABORT_ON_LINGER") => {
@@ -224,6 +228,7 @@ mod tests {
         assert_eq!(reply(LISTEN, 0x10, &[]), C::NoConnection);
         assert_eq!(reply(SYN_SENT, 0x12, &[]), C::OutOfWindow);
         assert_eq!(reply(TIME_WAIT, 0x18, &[]), C::TimeWait);
+        assert_eq!(reply(FIN_WAIT2, SYN, &[]), C::TimeWait);
         assert_eq!(reply(FIN_WAIT2, 0x18, &[]), C::DataAfterClose);
         assert_eq!(reply(LISTEN, 0x10, &["tcp_check_req"]), C::ListenQueue);
         assert_eq!(reply(LISTEN, 2, &["tcp_check_req"]), C::InvalidSyn);

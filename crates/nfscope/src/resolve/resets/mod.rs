@@ -8,22 +8,28 @@ use std::collections::HashMap;
 use nfscope_collect::drop::NftPart;
 use nfscope_collect::resets::{Context, Kind, ResetRecord, Segment, TARGET};
 use nfscope_event::{
-    Device, Family, Netns, RejectRule, Reset, ResetCause, ResetDirection, ResetSegment,
-    StackContext,
+    Cause, Device, Family, Netns, RejectRule, Reset, ResetCause, ResetDirection, ResetSegment,
+    SourceFrame, StackContext, XtRule,
 };
 use nfscope_kernel::btf::Btf;
 use nfscope_ruleset::nft::RuleQuery;
 
 use self::causes::{Facts, explain, hint};
 use self::devices::Devices;
+use super::source::SourceLines;
 use super::symbols::Symbols;
-use super::{Answer, Owners, Rules, hooks, wall_clock};
+use super::{Answer, Owners, Rules, hooks, legacy, wall_clock};
 
 /// The kernel's reasons: `enum sk_rst_reason` (`include/net/rstreason.h`, 6.10).
 const REASONS: &str = "sk_rst_reason";
 const PREFIX: &str = "SK_RST_REASON_";
 /// The reason of code that gives none.
 const NO_REASON: &str = "NOT_SPECIFIED";
+
+/// What calls targets of x_tables: `net/ipv4/netfilter/ip_tables.c`, and its twin of IPv6.
+const TABLE_FUNCTIONS: [&str; 2] = ["ipt_do_table", "ip6t_do_table"];
+const UNKNOWN_RULE: &str = "it came before nfscope's probes, or where the kernel keeps it is not \
+                            known here";
 
 /// Turns records into events.
 pub struct ResetResolver {
@@ -85,6 +91,7 @@ impl ResetResolver {
         let cause = facts.cause();
         // the note of another packet's target may have been left
         let nft = record.nft.as_ref().filter(|_| !record.of_target || facts.passed(&[TARGET]));
+        let xt_rule = xt_rule(record, &facts);
         let process = match &seen.context {
             Context::Process(pid, command) => super::drop::process(Some(&(*pid, command.clone()))),
             _ => None,
@@ -124,9 +131,20 @@ impl ResetResolver {
             owners: Vec::new(),
             conntrack_invalid: invalid,
             rule: nft.and_then(rule),
+            xt_rule,
             rule_unknown: None,
             stack: if self.stack { self.stack(&seen.stack) } else { Vec::new() },
+            stack_source: Vec::new(),
         }
+    }
+
+    /// Source lines of the stack of the record that the event has it from.
+    pub fn source(
+        &mut self,
+        record: &ResetRecord,
+        lines: &mut SourceLines<'_>,
+    ) -> Vec<Vec<SourceFrame>> {
+        lines.stack(self.frames(&record.stack), &mut self.symbols)
     }
 
     /// Adds what takes time; to be asked again while [`Answer::Pending`]. With
@@ -148,12 +166,11 @@ impl ResetResolver {
         if reset.cause != ResetCause::RejectRule {
             return Answer::Ready;
         }
+        if let (Some(_), Some(part)) = (&reset.xt_rule, &record.legacy) {
+            return rules.reject(reset, part, last);
+        }
         let (Some(rule), Some(nft)) = (&mut reset.rule, &record.nft) else {
-            reset.rule_unknown.get_or_insert_with(|| {
-                "it is one of iptables-legacy (`nfscope drops` names those), or where nf_tables \
-                 keeps it is not known here"
-                    .into()
-            });
+            reset.rule_unknown.get_or_insert_with(|| UNKNOWN_RULE.into());
             return Answer::Ready;
         };
         let table = rule.table.clone();
@@ -182,14 +199,29 @@ impl ResetResolver {
         Device { index, name: known.unwrap_or_default() }
     }
 
-    fn stack(&mut self, addresses: &[u64]) -> Vec<String> {
+    /// The frames behind those of the program that walked the stack.
+    fn frames<'r>(&mut self, addresses: &'r [u64]) -> &'r [u64] {
         let own = |name: String| name.starts_with("bpf_");
         let first = addresses.iter().rposition(|a| self.symbols.function(*a).is_some_and(own));
+        &addresses[first.map_or(0, |last| last + 1)..]
+    }
+
+    fn stack(&mut self, addresses: &[u64]) -> Vec<String> {
+        let frames = self.frames(addresses);
         let place = |address: &u64| {
             let known = (!self.numeric).then(|| self.symbols.place(*address)).flatten();
             known.unwrap_or_else(|| format!("{address:#x}"))
         };
-        addresses[first.map_or(0, |last| last + 1)..].iter().map(place).collect()
+        frames.iter().map(place).collect()
+    }
+}
+
+/// The same of x_tables. A note of another packet's target may have been left.
+fn xt_rule(record: &ResetRecord, facts: &Facts<'_>) -> Option<XtRule> {
+    let part = record.legacy.as_ref().filter(|_| facts.passed(&TABLE_FUNCTIONS))?;
+    match legacy::cause(part)? {
+        Cause::XtRule(rule) => Some(rule),
+        _ => None,
     }
 }
 

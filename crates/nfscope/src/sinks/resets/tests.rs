@@ -1,5 +1,5 @@
 use super::*;
-use nfscope_event::{Device, Family, Netns, ResetCause};
+use nfscope_event::{Device, Family, Netns, ResetCause, SourceFrame};
 
 use super::super::Clock;
 
@@ -27,8 +27,10 @@ fn reset() -> Reset {
         owners: Vec::new(),
         conntrack_invalid: None,
         rule: None,
+        xt_rule: None,
         rule_unknown: None,
         stack: Vec::new(),
+        stack_source: Vec::new(),
     }
 }
 
@@ -69,6 +71,14 @@ fn a_socket_a_rule_and_what_conntrack_said() {
     active.process = Some(process(5, "cu\x1brl"));
     active.context = StackContext::Process;
     active.stack = vec!["tcp_send_active_reset+0x1".into(), "tcp_disconnect+0x2".into()];
+    let at = |function: &str, line, inlined| SourceFrame {
+        function: Some(function.into()),
+        file: Some("net/ipv4/tcp.c".into()),
+        line: Some(line),
+        column: None,
+        inlined,
+    };
+    active.stack_source = vec![vec![at("inner", 7, true), at("outer", 9, false)]];
     let mut rule = reset();
     rule.cause = ResetCause::RejectRule;
     rule.explanation = "rejected".into();
@@ -91,6 +101,8 @@ fn a_socket_a_rule_and_what_conntrack_said() {
         context   cu\x1brl (pid 5)
         seen      cpu 0
         stack     tcp_send_active_reset+0x1
+                      inner at net/ipv4/tcp.c:7 (inlined)
+                      outer at net/ipv4/tcp.c:9
                   tcp_disconnect+0x2
     22:13:20.104211  netns web  eth0  sent       IP 10.0.0.2.81 > 10.0.0.1.4000: tcp [R.] seq 0 ack 8
         reject rule: rejected

@@ -51,8 +51,15 @@ fn lines(counts: &[StackCount], by_reason: bool) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::samples::count;
+    use super::super::samples::{count, with_lines};
     use super::*;
+
+    #[test]
+    fn lines_stand_for_their_function() {
+        let all = [with_lines(1, &["f", "g"])];
+        let wanted = "g;outer at net/core.c:9;inner at net/core.c:7 (inlined) 1";
+        assert_eq!(lines(&all, false), [wanted]);
+    }
 
     #[test]
     fn the_same_functions_are_one_line() {

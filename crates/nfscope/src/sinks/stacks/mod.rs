@@ -10,7 +10,7 @@ pub use tree::{Root, tree};
 
 use nfscope_event::{CallStack, Frame, StackContext, StackCount, StackState};
 
-use super::escape;
+use super::{escape, source_text};
 
 /// What a count is for, beside its stacks.
 fn labels(count: &StackCount, by_reason: bool) -> Vec<String> {
@@ -71,7 +71,13 @@ fn functions(count: &StackCount) -> Vec<String> {
     let stacks = [(Some(&count.stack), "kernel"), (count.user_stack.as_ref(), "user")];
     for (stack, whose) in stacks {
         let Some(stack) = stack else { continue };
-        out.extend(stack.frames.iter().map(function));
+        for frame in &stack.frames {
+            // with lines those stand for the function, and what was inlined has its own
+            match frame.source.as_slice() {
+                [] => out.push(function(frame)),
+                lines => out.extend(lines.iter().map(source_text)),
+            }
+        }
         out.extend(remark(stack, whose));
     }
     out
@@ -79,7 +85,7 @@ fn functions(count: &StackCount) -> Vec<String> {
 
 #[cfg(test)]
 mod samples {
-    use nfscope_event::Process;
+    use nfscope_event::{Process, SourceFrame};
 
     use super::*;
 
@@ -102,6 +108,20 @@ mod samples {
             cpu: None,
             netns: None,
         }
+    }
+
+    /// The same with lines for the first: one function was inlined into another.
+    pub fn with_lines(number: u64, functions: &[&str]) -> StackCount {
+        let at = |name: &str, line, inlined| SourceFrame {
+            function: Some(name.into()),
+            file: Some("net/core.c".into()),
+            line: Some(line),
+            column: None,
+            inlined,
+        };
+        let mut out = count(number, functions);
+        out.stack.frames[0].source = vec![at("inner", 7, true), at("outer", 9, false)];
+        out
     }
 
     #[test]

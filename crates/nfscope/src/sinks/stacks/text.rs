@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use nfscope_event::{CallStack, StackCount};
 
+use super::super::source_text;
 use super::{labels, place, remark};
 
 /// The rarest first, so that the most frequent stands last on the screen.
@@ -28,8 +29,12 @@ fn block(count: &StackCount, by_reason: bool) -> String {
 }
 
 fn frames(stack: &CallStack, whose: &str) -> String {
-    let lines = stack.frames.iter().map(place).chain(remark(stack, whose));
-    let lines: String = lines.map(|line| format!("\n    {line}")).collect();
+    let mut lines = String::new();
+    for frame in &stack.frames {
+        lines += &format!("\n    {}", place(frame));
+        frame.source.iter().for_each(|at| lines += &format!("\n        {}", source_text(at)));
+    }
+    remark(stack, whose).iter().for_each(|remark| lines += &format!("\n    {remark}"));
     lines + "\n"
 }
 
@@ -37,8 +42,17 @@ fn frames(stack: &CallStack, whose: &str) -> String {
 mod tests {
     use nfscope_event::{Netns, StackState};
 
-    use super::super::samples::count;
+    use super::super::samples::{count, with_lines};
     use super::*;
+
+    #[test]
+    fn lines_stand_below_their_frame() {
+        let mut out = Vec::new();
+        text(&mut out, &[with_lines(1, &["f", "g"])], false).unwrap();
+        let wanted = "@[\n    f+63\n        inner at net/core.c:7 (inlined)\n        \
+                      outer at net/core.c:9\n    g+63\n]: 1\n";
+        assert_eq!(String::from_utf8(out).unwrap(), wanted);
+    }
 
     #[test]
     fn the_most_frequent_comes_last() {

@@ -63,7 +63,7 @@ pub fn differ_in_files(a: &[Frame], b: &[Frame]) -> bool {
 }
 
 /// Takes away what is said where there is no line: a symbol near by and perhaps the file that it is from.
-fn without_guess(chain: &mut Vec<Frame>) {
+pub fn without_guess(chain: &mut Vec<Frame>) {
     if let [Frame { line: None, .. }] = chain.as_slice() {
         chain.clear();
     }
@@ -95,7 +95,7 @@ pub fn of_nfscope(output: &str) -> Result<Vec<Vec<Frame>>> {
 }
 
 /// A path without `.`, `..` and the folder that Debian's kernels are built in.
-fn simplified(path: &str) -> String {
+pub fn simplified(path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/').filter(|part| !matches!(*part, "" | ".")) {
         match parts.last() {

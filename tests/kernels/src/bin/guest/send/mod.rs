@@ -45,6 +45,9 @@ enum What {
         /// Milliseconds to wait for an answer.
         #[arg(long, default_value_t = 200)]
         wait: u64,
+        /// Disconnect the socket again, as connect(2) to AF_UNSPEC does.
+        #[arg(long)]
+        disconnect: bool,
     },
     /// TCP segments that belong to no connection.
     Segment {
@@ -216,9 +219,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             let payload = vec![b'n'; *size];
             common.repeat(|_| outcome(socket.send_to(&payload, &(*to).into())))
         }
-        What::Tcp { to, common, wait } => {
-            common.repeat(|_| stream::connect(common, *to, Duration::from_millis(*wait)))
-        }
+        What::Tcp { to, common, wait, disconnect } => common
+            .repeat(|_| stream::connect(common, *to, Duration::from_millis(*wait), *disconnect)),
         What::Segment { to, common, flags } => raw::segments(common, *to, *flags),
         What::Sctp { to, common } => raw::sctp(common, *to),
         What::Icmp { to, common, kind, code, id } => raw::icmp(common, *to, *kind, *code, *id),
