@@ -6,8 +6,10 @@ eb() { within switch ebtables-legacy "$@"; }
 modprobe -a ebtable_filter ebtable_nat ebtable_broute 2>/dev/null ||
     skip "ebtables-legacy is gone"
 eb -t filter -L >/dev/null
-# neighbours are known: no frame but those of the test
-send client udp 10.0.0.2:9
+# neighbours are known and never asked again: no frame but those of the test
+mac() { ip -n "$1" -br link show eth0 | awk '{ print $3 }'; }
+ip -n client neigh replace 10.0.0.2 dev eth0 lladdr "$(mac server)" nud permanent
+ip -n server neigh replace 10.0.0.1 dev eth0 lladdr "$(mac client)" nud permanent
 udp=(-p IPv4 --ip-proto udp --ip-dport)
 eb -N sub
 eb -P sub RETURN
