@@ -30,7 +30,7 @@ impl HookNaming {
         // without the thread nothing is found, as without the place
         let _ = std::thread::Builder::new().name("nfscope-hook".into()).spawn(move || {
             // the command may have ended meanwhile
-            let _ = sender.send(locate());
+            let _ = sender.send(locate().ok());
         });
         Self { found, place: None, wanted: free, collector: None }
     }
@@ -54,10 +54,13 @@ impl HookNaming {
     }
 }
 
-fn locate() -> Option<HookDrop> {
-    let btf = Btf::vmlinux().ok()?;
-    let layout = EntriesLayout::from_btf(&btf)?;
+/// The place where `nf_hook_slow` drops a packet, or why it is not known.
+pub fn locate() -> Result<HookDrop, String> {
+    let btf = Btf::vmlinux().map_err(|e| e.to_string())?;
+    let layout = EntriesLayout::from_btf(&btf)
+        .ok_or("the kernel's types do not tell how it keeps its hooks (struct nf_hook_entries)")?;
     drop(btf);
-    let text = live::function(&mut KCore::open().ok()?, FUNCTION, None, None).ok()?;
-    hook_slow::locate(&text, layout).ok()
+    let mut core = KCore::open().map_err(|e| e.to_string())?;
+    let text = live::function(&mut core, FUNCTION, None, None).map_err(|e| e.to_string())?;
+    hook_slow::locate(&text, layout).map_err(|e| e.to_string())
 }

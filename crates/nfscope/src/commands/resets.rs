@@ -3,19 +3,15 @@
 mod stream;
 
 use std::io::IsTerminal;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nfscope_collect::nft::{evals, nft_offsets};
-use nfscope_collect::resets::{
-    EvalValues, LoadedModules, NetfilterPlaces, ResetCollector, ResetOptions,
-};
-use nfscope_kernel::btf::Btf;
+use nfscope_collect::resets::ResetOptions;
 
 use crate::cli::ResetsArguments;
 use crate::commands::{Failure, say, selection};
 use crate::lockdown::Lockdown;
 use crate::machine::{self, Machine};
+use crate::reset_backend;
 use crate::resolve::{ResetResolver, Rules};
 use crate::signals::Signals;
 
@@ -45,32 +41,24 @@ pub fn run(arguments: &ResetsArguments) -> Result<(), Failure> {
         device: arguments.interface.clone(),
         ring_bytes: arguments.ring_size,
     };
-    let mut collector = ResetCollector::start(&options, &machine.btf)?;
+    let mut started = reset_backend::start(&options, &machine)?;
     let resolver = ResetResolver::new(&machine.btf, arguments.numeric, arguments.stack);
     let rules = Rules::new(options.netns, arguments.numeric, machine.has_nf_tables);
     let terminal = std::io::stdout().is_terminal();
     let mut stream = Stream::new(arguments, resolver, rules, terminal);
-    let mut loaded = NetfilterPlaces::loaded();
-    let mut notices = notices(&collector);
-    notices.extend(attach(&mut collector, &loaded, &machine));
     drop(machine);
 
     say("nfscope: watching resets; Ctrl-C ends");
     let signals = Signals::install()?;
-    notices.drain(..).try_for_each(|text| stream.notice(text))?;
+    std::mem::take(&mut started.notices).into_iter().try_for_each(|text| stream.notice(text))?;
     let begin = Instant::now();
     let mut round = begin;
     loop {
-        stream.records(collector.poll(TICK)?)?;
+        stream.records(started.collector.poll(TICK)?)?;
         if round.elapsed() >= ROUND || signals.raised() {
             round = Instant::now();
-            let now = NetfilterPlaces::loaded();
-            if now != loaded {
-                loaded = now;
-                let notices = attach(&mut collector, &loaded, &Machine::read()?);
-                notices.into_iter().try_for_each(|text| stream.notice(text))?;
-            }
-            stream.losses(collector.losses())?;
+            started.advance()?.into_iter().try_for_each(|text| stream.notice(text))?;
+            stream.losses(started.collector.losses())?;
         }
         stream.flush()?;
         let late = arguments.duration.is_some_and(|d| begin.elapsed() >= d);
@@ -81,67 +69,15 @@ pub fn run(arguments: &ResetsArguments) -> Result<(), Failure> {
     // what was on its way when the end came
     let end = nfscope_ruleset::monotonic_ns();
     while !stream.complete() {
-        let records = collector.poll(Duration::ZERO)?;
+        let records = started.collector.poll(Duration::ZERO)?;
         let read_all = records.last().is_none_or(|last| last.monotonic_ns >= end);
         stream.records(records)?;
         if read_all {
             break;
         }
     }
-    stream.losses(collector.losses())?;
+    stream.losses(started.collector.losses())?;
     stream.settle()?;
     stream.finish()?;
     Ok(())
-}
-
-fn notices(collector: &ResetCollector) -> Vec<String> {
-    let mut out: Vec<String> =
-        collector.absent().iter().map(|function| not_probed(function)).collect();
-    if !collector.context_known() {
-        out.push("this kernel does not tell whether it works for a process: none is named".into());
-    }
-    out
-}
-
-fn not_probed(function: &str) -> String {
-    format!("this kernel does not let {function} be probed: what passes there is not seen")
-}
-
-/// Attaches to what there is of netfilter; sentences about what does not work.
-fn attach(
-    collector: &mut ResetCollector,
-    loaded: &LoadedModules,
-    machine: &Machine,
-) -> Vec<String> {
-    let kernel = Arc::new(machine.btf.kernel().clone());
-    let types = |module: &str| Btf::module(module, Arc::clone(&kernel)).ok();
-    let mut places = NetfilterPlaces::new(loaded, types);
-    let mut notices: Vec<String> = places.absent().iter().map(|f| not_probed(f)).collect();
-    if places.has_expressions() {
-        match rules(machine) {
-            Ok(eval) => {
-                if let Ok(layout) = &machine.layout {
-                    places = places.with_rules(nft_offsets(layout, &machine.btf), eval);
-                }
-            }
-            Err(why) => {
-                notices.push(format!(
-                    "rules that reject are not named, and those of bridges not seen: {why}"
-                ));
-            }
-        }
-    }
-    if let Err(e) = collector.attach_netfilter(&places, &machine.btf) {
-        notices.push(format!("resets by netfilter are not seen: {e}"));
-    }
-    notices
-}
-
-/// Where a rule is when one of its expressions runs.
-fn rules(machine: &Machine) -> Result<EvalValues, String> {
-    let layout = machine.layout.as_ref().map_err(Clone::clone)?;
-    let located = machine.locate(layout)?;
-    let (values, _) = evals(&located.points)
-        .ok_or("where the rule is was not found in nf_tables' machine code")?;
-    Ok(EvalValues { rule: values.rule, chain: values.chain })
 }
