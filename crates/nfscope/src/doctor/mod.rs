@@ -2,7 +2,9 @@
 //! people: which tools' rules there are, whether logged packets are seen, what
 //! happens before and behind the rules.
 
+pub mod families;
 mod logging;
+pub mod modprobe;
 mod sysctls;
 mod tables;
 
