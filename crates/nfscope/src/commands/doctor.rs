@@ -1,6 +1,7 @@
 //! `nfscope doctor`: what works on this machine, and why something does not.
 
 mod located;
+mod test;
 mod uses;
 
 use std::io::Write;
@@ -14,6 +15,7 @@ use crate::doctor::{self, Finding, Level};
 use crate::lockdown::Lockdown;
 use crate::machine::{self, Machine};
 use crate::sinks::escape;
+use test::{Outcome, Proof};
 
 /// Whether kprobes are armed (`kernel/kprobes.c`).
 const KPROBES_ENABLED: &str = "/sys/kernel/debug/kprobes/enabled";
@@ -25,20 +27,32 @@ pub fn run(arguments: &DoctorArguments) -> Result<(), Failure> {
         machine::check_privileges()?;
         return points(&Machine::read()?, arguments.json);
     }
-    let findings = findings();
-    print(&findings, arguments)?;
+    if !arguments.test.is_empty() {
+        machine::check_privileges()?;
+    }
+    let machine = Machine::read();
+    let findings = findings(&machine);
+    let watch = Lockdown::read() != Lockdown::Confidentiality;
+    let proofs = test::proofs(&arguments.test, machine.as_ref().ok().filter(|_| watch));
+    print(&findings, &proofs, arguments)?;
     let problems: Vec<&str> =
         findings.iter().filter(|f| f.level == Level::Problem).map(|f| f.topic).collect();
-    match problems.is_empty() {
+    let disproved: Vec<&str> =
+        proofs.iter().filter(|p| p.outcome == Outcome::Disproved).map(|p| p.topic).collect();
+    let mut why = Vec::new();
+    if !problems.is_empty() {
+        why.push(format!("what stops commands here: {}", problems.join(", ")));
+    }
+    if !disproved.is_empty() {
+        why.push(format!("what turned out otherwise than said: {}", disproved.join(", ")));
+    }
+    match why.is_empty() {
         true => Ok(()),
-        false => Err(Failure::Other(anyhow::anyhow!(
-            "what stops commands here: {}",
-            problems.join(", ")
-        ))),
+        false => Err(Failure::Other(anyhow::anyhow!(why.join("; ")))),
     }
 }
 
-fn findings() -> Vec<Finding> {
+fn findings(machine: &anyhow::Result<Machine>) -> Vec<Finding> {
     let mut all = Vec::new();
     // Without them nothing else can be tried.
     let privileges = machine::check_privileges();
@@ -52,15 +66,15 @@ fn findings() -> Vec<Finding> {
         Lockdown::Confidentiality => Level::Problem,
     };
     all.push(Finding::new("lockdown", level, lockdown.describe()));
-    match Machine::read() {
+    match machine {
         Ok(machine) => {
-            all.extend(kernel(&machine));
+            all.extend(kernel(machine));
             all.extend(settings());
             all.extend(probing());
             if privileges.is_ok() && level != Level::Problem {
-                all.extend(located::findings(&machine));
-                all.extend(uses::drops(&machine));
-                all.extend(uses::findings(&machine));
+                all.extend(located::findings(machine));
+                all.extend(uses::drops(machine));
+                all.extend(uses::findings(machine));
             }
         }
         Err(error) => all.push(Finding::new("types", Level::Problem, error.to_string())),
@@ -70,10 +84,18 @@ fn findings() -> Vec<Finding> {
     all
 }
 
-fn print(findings: &[Finding], arguments: &DoctorArguments) -> std::io::Result<()> {
+fn print(
+    findings: &[Finding],
+    proofs: &[Proof],
+    arguments: &DoctorArguments,
+) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     if arguments.json {
-        let text = serde_json::to_string_pretty(findings).map_err(std::io::Error::from)?;
+        let mut all = Vec::new();
+        all.extend(findings.iter().map(serde_json::to_value));
+        all.extend(proofs.iter().map(serde_json::to_value));
+        let all: Vec<_> = all.into_iter().collect::<Result<_, _>>()?;
+        let text = serde_json::to_string_pretty(&all)?;
         return writeln!(out, "{}", escape_lines(&text));
     }
     for Finding { topic, level, netns, text, fix, detail } in findings {
@@ -90,6 +112,18 @@ fn print(findings: &[Finding], arguments: &DoctorArguments) -> std::io::Result<(
         if let Some(fix) = fix {
             writeln!(out, "{:>25} -> {}", "", escape(fix))?;
         }
+    }
+    if !proofs.is_empty() {
+        writeln!(out, "\ntried with packets in private namespaces:")?;
+    }
+    for Proof { topic, claimed, seen, outcome } in proofs {
+        let (mark, word) = match outcome {
+            Outcome::Agrees => ("agrees    ", "seen"),
+            Outcome::Disproved => ("disproved ", "seen"),
+            Outcome::NotTested => ("not tested", "since"),
+        };
+        writeln!(out, "{mark}  {topic:<13} {}", escape(claimed))?;
+        writeln!(out, "{:>25} {word}: {}", "", escape(seen))?;
     }
     Ok(())
 }

@@ -93,7 +93,7 @@ fn parse(text: &str) -> BTreeMap<u32, (String, String)> {
 
 /// What becomes of a rule that logs.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Logger {
+pub enum Logger {
     /// Its packets are logged.
     There,
     /// The first one loads this module.
@@ -106,7 +106,8 @@ enum Logger {
     Unknown,
 }
 
-fn logger(family: Family, loggers: &Loggers, modprobe: &Modprobe) -> Logger {
+/// What becomes of a family's.
+pub fn logger(family: Family, loggers: &Loggers, modprobe: &Modprobe) -> Logger {
     if let Some(Some(_)) = loggers.kernel_log(family.number) {
         return Logger::There;
     }

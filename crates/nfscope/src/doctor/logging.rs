@@ -70,7 +70,7 @@ fn traces(tables: &Tables, loggers: &Loggers) -> Vec<Finding> {
 }
 
 /// `nf_log_all_netns`; `None`: not known.
-fn first_namespace_logs_all() -> Option<bool> {
+pub fn first_namespace_logs_all() -> Option<bool> {
     let first = nfscope_ruleset::netns::Handle::open(Path::new("/proc/1/ns/net")).ok()?;
     let text = first.within(|| std::fs::read_to_string(ALL_NAMESPACES)).ok()?.ok()?;
     Some(text.trim() != "0")

@@ -13,7 +13,8 @@ use std::path::Path;
 use nfscope_ruleset::netns::{self, Handle, Names};
 use serde::Serialize;
 
-pub use logging::loggers;
+pub use logging::{first_namespace_logs_all, loggers};
+pub use sysctls::read as setting;
 pub use tables::Tables;
 
 /// How much a finding matters.

@@ -79,6 +79,12 @@ impl Modprobe {
         self.files.lines().filter_map(name).any(|name| name == module)
     }
 
+    /// The first of these modules that would have to be loaded. One without a file is built
+    /// in, or this kernel does without.
+    pub fn missing<'a>(&self, modules: &[&'a str]) -> Option<&'a str> {
+        modules.iter().copied().find(|module| self.has(module) && !loaded(module))
+    }
+
     /// Who keeps the module from being loaded when the kernel asks for `alias`.
     pub fn refusal(&self, alias: &str, module: &str) -> Option<Refusal> {
         let refused = |why: String, fix| Some(Refusal { why, fix });

@@ -6,7 +6,7 @@ use super::{Finding, Level, Tables};
 const NEARLY: f64 = 0.9;
 
 /// Reads `net.NAME` of the calling thread's namespace.
-pub(super) fn read(name: &str) -> Option<String> {
+pub fn read(name: &str) -> Option<String> {
     let path = format!("/proc/sys/net/{}", name.replace('.', "/"));
     std::fs::read_to_string(path).ok().map(|text| text.trim().to_owned())
 }

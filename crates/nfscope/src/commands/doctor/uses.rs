@@ -11,8 +11,8 @@ use nfscope_kernel::locate::ipt::Tables;
 
 use crate::backend::{self, Request};
 use crate::cli::{BackendChoice, TraceBackendChoice};
-use crate::commands::Failure;
 use crate::commands::changes::without;
+use crate::commands::{Failure, selection};
 use crate::doctor::{Finding, Level};
 use crate::legacy::ATTEMPTS;
 use crate::machine::Machine;
@@ -56,15 +56,17 @@ pub fn reset_options() -> ResetOptions {
     ResetOptions { filter: None, netns: None, device: None, ring_bytes: RING_BYTES }
 }
 
-/// Starts counting stacks where packets are dropped.
-pub fn count_drops(machine: &Machine) -> anyhow::Result<Counting> {
-    let found = targets::find(&[DROPS.to_owned()], machine.btf.kernel(), |_| Wanted::default());
-    let found = found.map_err(|failure| match failure {
+/// Starts counting stacks where packets of a filter are dropped.
+pub fn count_drops(machine: &Machine, filter: &str) -> anyhow::Result<Counting> {
+    let plain = |failure| match failure {
         Failure::Usage(text) => anyhow::anyhow!(text),
         Failure::Other(error) => error,
-    })?;
+    };
+    let wanted = |_| Wanted { skb: true, reason: false };
+    let found = targets::find(&[DROPS.to_owned()], machine.btf.kernel(), wanted).map_err(plain)?;
+    let filter = selection::filter(&[filter.to_owned()]).map_err(plain)?;
     let (targets, by) = (found.targets, By::default());
-    let options = StackOptions { targets, filter: None, by, limit: None, max_stacks: 1024 };
+    let options = StackOptions { targets, filter, by, limit: None, max_stacks: 1024 };
     Ok(Counting::start(&options, machine.btf.kernel())?)
 }
 
@@ -73,7 +75,7 @@ pub fn findings(machine: &Machine) -> Vec<Finding> {
     let mut all = trace(machine);
     all.push(resets(machine));
     all.push(changes(machine));
-    all.push(match count_drops(machine) {
+    all.push(match count_drops(machine, "udp") {
         Ok(_) => {
             Finding::new("stacks", Level::Ok, "counts in the kernel, at tracepoints and functions")
         }
