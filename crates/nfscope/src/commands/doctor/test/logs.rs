@@ -12,8 +12,9 @@ use crate::doctor::modprobe::{Modprobe, loaded};
 /// The packet's port; a line in the kernel log has it.
 const PORT: u16 = 40101;
 const PORT_WORD: &str = "DPT=40101 ";
-/// A part of the prefix of lines that a rule logs.
-const PREFIX: &str = "nfscope-doctor ";
+/// What lines that a rule logs begin with, before the program's name: xt_LOG has room for 29
+/// bytes (`xt_log_info`).
+const PREFIX: &str = "nfscope ";
 /// Modules of rules that log, by program, beside the logger's.
 const NFT: (&str, &[&str]) = ("nft", &["nf_tables", "nft_log"]);
 const IPTABLES_NFT: (&str, &[&str]) =
