@@ -1,7 +1,7 @@
 # `doctor --test` proves what doctor says: on a machine without traps, and with each
 # trap in a namespace of its own; it loads no module, changes no setting outside of its
 # own namespaces, and leaves nothing when it is killed.
-# timeout: 400
+# timeout: 600
 namespace quiet legacy logger tracer router strict invalid full
 
 # doctor ARGUMENTS…: what it says, when nothing that it says is wrong; a line for each
