@@ -72,8 +72,8 @@ impl Handle {
         Ok(Self { fd: file.into(), inode })
     }
 
-    /// A namespace by inode: this thread's own, a named one, or that of any
-    /// process that can be seen.
+    /// A namespace by inode: this thread's own, a named one, that of another thread
+    /// of this process, or that of any process that can be seen.
     pub fn find(inode: Inode) -> Result<Self, Error> {
         // Between finding and opening, the path may come to mean another
         // namespace: what was opened decides.
@@ -81,6 +81,7 @@ impl Handle {
         let own = PathBuf::from("/proc/thread-self/ns/net");
         std::iter::once(own)
             .chain(named().filter(|(_, found)| *found == inode).map(|(path, _)| path))
+            .chain(of_own_threads())
             .chain(of_processes().filter(|(_, found)| *found == inode).map(|(path, _)| path))
             .find_map(open)
             .ok_or(Error::Gone(inode))
@@ -230,6 +231,10 @@ fn named() -> impl Iterator<Item = (PathBuf, Inode)> {
         let inode = fs::metadata(&path).ok()?.ino();
         Some((path, inode as Inode))
     })
+}
+
+fn of_own_threads() -> impl Iterator<Item = PathBuf> {
+    entries("/proc/self/task").map(|thread| thread.join("ns/net"))
 }
 
 fn of_processes() -> impl Iterator<Item = (PathBuf, Inode)> {

@@ -266,15 +266,21 @@ pub fn start(
     Ok(started)
 }
 
-fn best(request: &Request, machine: &Machine) -> anyhow::Result<Started> {
+/// The backends in the order in which they are tried: the first that works is used.
+pub fn order(request: &Request) -> &[BackendChoice] {
     use BackendChoice as B;
-    let order: &[B] = match request.backend {
+    match request.backend {
         B::Auto if request.ruleset_change.is_some() => {
             &[B::Frame, B::Points, B::TraceHook, B::NetlinkTrace, B::Tracepoint]
         }
         B::Auto => &[B::Frame, B::Points, B::TraceHook, B::Tracepoint],
         _ => std::slice::from_ref(&request.backend),
-    };
+    }
+}
+
+fn best(request: &Request, machine: &Machine) -> anyhow::Result<Started> {
+    use BackendChoice as B;
+    let order = order(request);
     let mut notices: Vec<String> = Vec::new();
     let mut refusal = None;
     for choice in order.iter().filter(|choice| **choice != B::Frame || !request.without_frame) {

@@ -1,5 +1,6 @@
 //! Hook functions that drop packets, by name.
 
+use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, channel};
 
 use nfscope_collect::drop::DropRecord;
@@ -30,7 +31,7 @@ impl HookNaming {
         // without the thread nothing is found, as without the place
         let _ = std::thread::Builder::new().name("nfscope-hook".into()).spawn(move || {
             // the command may have ended meanwhile
-            let _ = sender.send(locate());
+            let _ = sender.send(locate().as_ref().ok().copied());
         });
         Self { found, place: None, wanted: free, collector: None }
     }
@@ -54,10 +55,19 @@ impl HookNaming {
     }
 }
 
-fn locate() -> Option<HookDrop> {
-    let btf = Btf::vmlinux().ok()?;
-    let layout = EntriesLayout::from_btf(&btf)?;
+/// The place where `nf_hook_slow` drops a packet, or why it is not known. It is looked for
+/// once: the kernel stays the same.
+pub fn locate() -> &'static Result<HookDrop, String> {
+    static FOUND: OnceLock<Result<HookDrop, String>> = OnceLock::new();
+    FOUND.get_or_init(look)
+}
+
+fn look() -> Result<HookDrop, String> {
+    let btf = Btf::vmlinux().map_err(|e| e.to_string())?;
+    let layout = EntriesLayout::from_btf(&btf)
+        .ok_or("the kernel's types do not tell how it keeps its hooks (struct nf_hook_entries)")?;
     drop(btf);
-    let text = live::function(&mut KCore::open().ok()?, FUNCTION, None, None).ok()?;
-    hook_slow::locate(&text, layout).ok()
+    let mut core = KCore::open().map_err(|e| e.to_string())?;
+    let text = live::function(&mut core, FUNCTION, None, None).map_err(|e| e.to_string())?;
+    hook_slow::locate(&text, layout).map_err(|e| e.to_string())
 }

@@ -40,6 +40,13 @@ pub struct TraceRequest<'a> {
     pub ruleset_change: Option<Leftover>,
 }
 
+impl<'a> TraceRequest<'a> {
+    /// The best backend that changes nothing.
+    pub fn automatic(options: &'a TraceOptions) -> Self {
+        Self { options, backend: TraceBackendChoice::Auto, ruleset_change: None }
+    }
+}
+
 /// A running collector.
 pub struct StartedTrace {
     source: Source,

@@ -7,9 +7,10 @@ topology 4
 found() {
     python3 - "$EVENTS" "$1" <<'PYTHON'
 import json, sys
-usual = {"frame", "points", "trace hook", "probing", "drop reasons", "logger", "nf_tables"}
+usual = {"frame", "points", "trace hook", "probing", "drop reasons", "logger", "nf_tables",
+         "nft_do_chain"}
 topics = {f["topic"] for f in json.load(open(sys.argv[1]))
-          if f["level"] != "ok" and f.get("netns", "") == sys.argv[2]}
+          if f.get("level", "ok") != "ok" and f.get("netns", "") == sys.argv[2]}
 print(*sorted(topics - usual))
 PYTHON
 }
@@ -25,10 +26,13 @@ RULES
 # can be loaded
 mkdir -p /run/modprobe.d
 printf 'install %s /bin/false\n' nf_log_syslog nf_log_ipv4 >/run/modprobe.d/nfscope.conf
-nfscope doctor --json >"$EVENTS" 2>"$ERRORS" || fail "a problem: $(cat "$EVENTS" "$ERRORS")"
+nfscope doctor --test=logging --json >"$EVENTS" 2>"$ERRORS" ||
+    fail "a problem: $(cat "$EVENTS" "$ERRORS")"
 rm /run/modprobe.d/nfscope.conf
 if [ ! -e /sys/module/nf_log_syslog ] && [ ! -e /sys/module/nf_log_ipv4 ]; then
     expect_text 'RULE_APPEND failed'
+    grep -A 2 "\"claimed\": .*: rules that log IPv4's packets are refused" "$EVENTS" |
+        grep -q '"outcome": "agrees"' || fail "not proven: $(cat "$EVENTS")"
 fi
 expect_equal "findings" "$(found client), $(found server)" ", "
 grep -q '"text": "nft: rules in tables inet filter: 1"' "$EVENTS" || fail "no rules: $(cat "$EVENTS")"

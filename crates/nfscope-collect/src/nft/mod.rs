@@ -16,7 +16,7 @@ pub use netlink_trace::NetlinkTrace;
 pub use offsets::{nft_offsets, state_offsets, trace_arguments};
 pub use points::{evals, evals_loaded, points_setup};
 pub use scratch::Scratch;
-pub(crate) use self_test::udp_port;
-pub use self_test::{SelfTest, Trial};
+
+pub use self_test::{SelfTest, Trial, udp_port};
 pub use setup::{Points, Probe, Setup};
 pub use values::{PointValues, ValueAt};

@@ -58,6 +58,11 @@ impl Scratch {
         result.recv().map_err(|_| gone())
     }
 
+    /// Lets an Ethernet frame arrive on the namespace's loopback device.
+    pub fn arrive(&self, frame: Vec<u8>) -> Result<std::io::Result<()>, CollectError> {
+        self.run(move || raw::send_to_loopback(&frame))
+    }
+
     /// Leaves a piece of work to the namespace's thread, in the order of calls.
     pub fn leave(&self, job: impl FnOnce() + Send + 'static) {
         // with the thread gone, so is the namespace and all in it

@@ -15,8 +15,12 @@ pub enum Expression {
     Payload(u32, u32),
     /// Reads or sets meta information (`enum nft_meta_keys`).
     Meta(u32),
+    /// Logs: to programs of this group (`log group 1`), else into the kernel log.
+    Log(Option<u16>),
+    /// A target of iptables by its name, if it is not one that can end the packet.
+    Target(String),
     /// Anything else, by the kernel's name: `counter`, `cmp`, `lookup`; an
-    /// iptables match or target as `match` or `target`.
+    /// iptables match as `match`.
     Other(String),
 }
 
@@ -83,7 +87,11 @@ fn telling(name: &str, data: Attributes<'_>, family: Family) -> Option<Expressio
             Some(Expression::Payload(base, number(c::NFTA_PAYLOAD_OFFSET)?))
         }
         "meta" => Some(Expression::Meta(number(c::NFTA_META_KEY)?)),
-        _ => ending(name, data, family).map(Expression::Ending),
+        "log" => Some(Expression::Log(data.get(c::expr::LOG_GROUP).and_then(Attribute::u16))),
+        _ => ending(name, data, family).map(Expression::Ending).or_else(|| {
+            let name = (name == "target").then(|| data.get(c::NFTA_TARGET_NAME)).flatten()?;
+            Some(Expression::Target(name.string()))
+        }),
     }
 }
 

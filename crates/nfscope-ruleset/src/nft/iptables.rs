@@ -21,8 +21,8 @@ const BRIDGE_TABLES: [&str; 3] = ["filter", "nat", "broute"];
 const CHAINS: [&str; 6] = ["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING", "BROUTING"];
 /// Kernel names of the expressions that it makes, besides payload, meta and
 /// verdicts (iptables/nft-shared.c, iptables/nft.c).
-const EXPRESSIONS: [&str; 9] =
-    ["counter", "cmp", "bitwise", "match", "target", "immediate", "log", "limit", "range"];
+const EXPRESSIONS: [&str; 7] =
+    ["counter", "cmp", "bitwise", "match", "immediate", "limit", "range"];
 /// `NFT_META_*` keys that it reads: mark, device indices, names and types,
 /// transport protocol, packet type.
 const META: [u32; 9] = [3, 4, 5, 6, 7, 8, 9, 16, 19];
@@ -59,6 +59,7 @@ pub(crate) fn may_have_made(rule: &RuleInfo) -> bool {
             Expression::Ending(Ending::VerdictMap(_) | Ending::Forward) => false,
             Expression::Payload(base, offset) => field(rule.family, *base, *offset),
             Expression::Meta(key) => meta(rule.family).contains(key),
+            Expression::Log(_) | Expression::Target(_) => true,
             Expression::Other(name) => EXPRESSIONS.contains(&name.as_str()),
         })
 }

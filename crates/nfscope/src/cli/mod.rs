@@ -13,7 +13,7 @@ mod values;
 
 pub use changes::ChangesArguments;
 pub use demo::DemoArguments;
-pub use doctor::DoctorArguments;
+pub use doctor::{DoctorArguments, TestChoice};
 pub use drops::{BackendChoice, CauseChoice, ColorWhen, DropsArguments, HookChoice};
 pub use functions::FunctionsArguments;
 pub use resets::ResetsArguments;

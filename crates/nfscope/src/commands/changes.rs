@@ -68,6 +68,20 @@ pub fn run(arguments: &ChangesArguments) -> Result<(), Failure> {
     stream.finish(&mut collector)
 }
 
+/// What is not told where the kernel lets nobody probe this function.
+pub(super) fn without(function: &str) -> String {
+    let lacks = match function {
+        "netlink_unicast" => {
+            "processes of nftables' transactions are told by pid and name only, ipset and \
+             conntrack not at all"
+        }
+        "nf_setsockopt" => "changes by iptables-legacy are not told",
+        "nf_getsockopt" => "reads by iptables-legacy are not told",
+        _ => "sysctls are not told",
+    };
+    format!("the kernel lets nobody probe {function}: {lacks}")
+}
+
 /// Changes on their way to the sink.
 struct Stream {
     requests: ChangeRequests,
@@ -99,18 +113,7 @@ impl Stream {
 
     /// Says what cannot be seen here.
     fn refused(&mut self, functions: &[&str]) -> io::Result<()> {
-        for function in functions {
-            let without = match *function {
-                "netlink_unicast" => {
-                    "processes of nftables' transactions are told by pid and name only, ipset \
-                     and conntrack not at all"
-                }
-                "nf_setsockopt" => "changes by iptables-legacy are not told",
-                "nf_getsockopt" => "reads by iptables-legacy are not told",
-                _ => "sysctls are not told",
-            };
-            self.notice(format!("the kernel lets nobody probe {function}: {without}"))?;
-        }
+        functions.iter().try_for_each(|function| self.notice(without(function)))?;
         if self.requests.nft_missing() {
             self.notice(
                 "no nft program was found: rules are told by table, chain and handle only; \

@@ -1,22 +1,24 @@
 //! `nfscope doctor`: what works on this machine, and why something does not.
 
+mod located;
+mod test;
+mod uses;
+
 use std::io::Write;
 
-use nfscope_collect::drop::DropOptions;
-use nfscope_collect::legacy::tables_loaded;
 use nfscope_kernel::layout::LayoutSource;
-use nfscope_kernel::locate::ipt::Tables;
-use nfscope_kernel::locate::nft::CodeOrigin;
 
-use crate::backend::{self, Request};
 use crate::catalogue::Catalogue;
-use crate::cli::{BackendChoice, DoctorArguments};
+use crate::cli::DoctorArguments;
 use crate::commands::Failure;
 use crate::doctor::{self, Finding, Level};
-use crate::legacy::ATTEMPTS;
 use crate::lockdown::Lockdown;
 use crate::machine::{self, Machine};
 use crate::sinks::escape;
+use test::{Outcome, Proof};
+
+/// Whether kprobes are armed (`kernel/kprobes.c`).
+const KPROBES_ENABLED: &str = "/sys/kernel/debug/kprobes/enabled";
 
 /// Prints the findings. Changes nothing: backends are tried in a private
 /// namespace and let go.
@@ -25,20 +27,33 @@ pub fn run(arguments: &DoctorArguments) -> Result<(), Failure> {
         machine::check_privileges()?;
         return points(&Machine::read()?, arguments.json);
     }
-    let findings = findings();
-    print(&findings, arguments)?;
+    if !arguments.test.is_empty() {
+        machine::check_privileges()?;
+    }
+    let machine = Machine::read();
+    let findings = findings(&machine);
+    // where nothing is seen, which is a problem of its own, nothing needs to be waited for
+    let watch = Lockdown::read() != Lockdown::Confidentiality && !kprobes_off();
+    let proofs = test::proofs(&arguments.test, machine.as_ref().ok().filter(|_| watch));
+    print(&findings, &proofs, arguments)?;
     let problems: Vec<&str> =
         findings.iter().filter(|f| f.level == Level::Problem).map(|f| f.topic).collect();
-    match problems.is_empty() {
+    let disproved: Vec<&str> =
+        proofs.iter().filter(|p| p.outcome == Outcome::Disproved).map(|p| p.topic).collect();
+    let mut why = Vec::new();
+    if !problems.is_empty() {
+        why.push(format!("what stops commands here: {}", problems.join(", ")));
+    }
+    if !disproved.is_empty() {
+        why.push(format!("what turned out otherwise than said: {}", disproved.join(", ")));
+    }
+    match why.is_empty() {
         true => Ok(()),
-        false => Err(Failure::Other(anyhow::anyhow!(
-            "what stops commands here: {}",
-            problems.join(", ")
-        ))),
+        false => Err(Failure::Other(anyhow::anyhow!(why.join("; ")))),
     }
 }
 
-fn findings() -> Vec<Finding> {
+fn findings(machine: &anyhow::Result<Machine>) -> Vec<Finding> {
     let mut all = Vec::new();
     // Without them nothing else can be tried.
     let privileges = machine::check_privileges();
@@ -52,12 +67,15 @@ fn findings() -> Vec<Finding> {
         Lockdown::Confidentiality => Level::Problem,
     };
     all.push(Finding::new("lockdown", level, lockdown.describe()));
-    match Machine::read() {
+    match machine {
         Ok(machine) => {
-            all.extend(kernel(&machine));
+            all.extend(kernel(machine));
+            all.extend(settings());
             all.extend(probing());
             if privileges.is_ok() && level != Level::Problem {
-                all.extend(backends(&machine));
+                all.extend(located::findings(machine));
+                all.extend(uses::drops(machine));
+                all.extend(uses::findings(machine));
             }
         }
         Err(error) => all.push(Finding::new("types", Level::Problem, error.to_string())),
@@ -67,10 +85,18 @@ fn findings() -> Vec<Finding> {
     all
 }
 
-fn print(findings: &[Finding], arguments: &DoctorArguments) -> std::io::Result<()> {
+fn print(
+    findings: &[Finding],
+    proofs: &[Proof],
+    arguments: &DoctorArguments,
+) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     if arguments.json {
-        let text = serde_json::to_string_pretty(findings).map_err(std::io::Error::from)?;
+        let mut all = Vec::new();
+        all.extend(findings.iter().map(serde_json::to_value));
+        all.extend(proofs.iter().map(serde_json::to_value));
+        let all: Vec<_> = all.into_iter().collect::<Result<_, _>>()?;
+        let text = serde_json::to_string_pretty(&all)?;
         return writeln!(out, "{}", escape_lines(&text));
     }
     for Finding { topic, level, netns, text, fix, detail } in findings {
@@ -88,6 +114,18 @@ fn print(findings: &[Finding], arguments: &DoctorArguments) -> std::io::Result<(
             writeln!(out, "{:>25} -> {}", "", escape(fix))?;
         }
     }
+    if !proofs.is_empty() {
+        writeln!(out, "\ntried with packets in private namespaces:")?;
+    }
+    for Proof { topic, claimed, seen, outcome } in proofs {
+        let (mark, word) = match outcome {
+            Outcome::Agrees => ("agrees    ", "seen"),
+            Outcome::Disproved => ("disproved ", "seen"),
+            Outcome::NotTested => ("not tested", "since"),
+        };
+        writeln!(out, "{mark}  {topic:<13} {}", escape(claimed))?;
+        writeln!(out, "{:>25} {word}: {}", "", escape(seen))?;
+    }
     Ok(())
 }
 
@@ -95,6 +133,28 @@ fn print(findings: &[Finding], arguments: &DoctorArguments) -> std::io::Result<(
 fn escape_lines(text: &str) -> String {
     let lines: Vec<_> = text.lines().map(escape).collect();
     lines.join("\n")
+}
+
+fn kprobes_off() -> bool {
+    std::fs::read_to_string(KPROBES_ENABLED).is_ok_and(|text| text.trim() == "0")
+}
+
+/// Settings of the kernel that take from what is seen.
+fn settings() -> Vec<Finding> {
+    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
+    let mut all = Vec::new();
+    if kprobes_off() {
+        let text = "kprobes are switched off: they can be attached, and see nothing";
+        let command = format!("echo 1 >{KPROBES_ENABLED}");
+        all.push(Finding::new("kprobes", Level::Problem, text).fix(command));
+    }
+    if read("/proc/sys/kernel/kptr_restrict").trim() == "2" {
+        let text = "the kernel hides its addresses from everybody: functions are not found by name, \
+                    nor named";
+        let command = "sysctl -w kernel.kptr_restrict=1";
+        all.push(Finding::new("kptr_restrict", Level::Note, text).fix(command));
+    }
+    all
 }
 
 /// How functions can be probed here at all.
@@ -114,8 +174,12 @@ fn probing() -> Vec<Finding> {
     }
     let level = if cannot.is_empty() { Level::Ok } else { Level::Note };
     let mut all = vec![Finding::new(topic, level, text)];
-    let notice = |text: &String| Finding::new(topic, Level::Note, text.clone());
+    let notice = |text: &String| Finding::new("functions", Level::Note, text.clone());
     all.extend(catalogue.notices.iter().map(notice));
+    if catalogue.notices.is_empty() {
+        let text = "lists them with their types and how each can be probed";
+        all.push(Finding::new("functions", Level::Ok, text));
+    }
     all
 }
 
@@ -151,67 +215,6 @@ fn kernel(machine: &Machine) -> Vec<Finding> {
     ]
 }
 
-/// Tries every backend that changes no ruleset, with its self-test.
-fn backends(machine: &Machine) -> Vec<Finding> {
-    let request = Request {
-        options: DropOptions::everything(machine.has_reason),
-        backend: BackendChoice::Auto,
-        ruleset_change: None,
-        without_frame: false,
-    };
-    let mut used = false;
-    let tried = [
-        ("frame", BackendChoice::Frame),
-        ("points", BackendChoice::Points),
-        ("trace hook", BackendChoice::TraceHook),
-        ("tracepoint", BackendChoice::Tracepoint),
-    ]
-    .map(|(topic, choice)| {
-        let result = backend::attempt(choice, &request, machine);
-        let text = match &result {
-            Ok(_) if used => "works".to_string(),
-            Ok(_) => "works; drops uses it".to_string(),
-            Err(e) => e.to_string(),
-        };
-        used |= result.is_ok();
-        let last = choice == BackendChoice::Tracepoint;
-        let level = match result {
-            Ok(_) => Level::Ok,
-            // Without the last one drops cannot be seen at all.
-            Err(_) if last => Level::Problem,
-            Err(_) => Level::Note,
-        };
-        Finding::new(topic, level, text)
-    });
-    let mut findings: Vec<Finding> = tried.into();
-    findings.push(legacy(&request, machine));
-    let text = "not tried: it needs a table in the traced namespace (drops --backend netlink-trace \
-                --allow-ruleset-change)";
-    findings.push(Finding::new("netlink trace", Level::Ok, text));
-    findings
-}
-
-/// Tries the probes for rules of iptables-legacy, where there are any tables.
-fn legacy(request: &Request, machine: &Machine) -> Finding {
-    let topic = "legacy tables";
-    if !Tables::ALL.into_iter().any(tables_loaded) {
-        let text = "none is loaded: nothing is attached until one is";
-        return Finding::new(topic, Level::Ok, text);
-    }
-    let mut started = match backend::attempt(BackendChoice::Tracepoint, request, machine) {
-        Ok(started) => started,
-        Err(e) => return Finding::new(topic, Level::Note, e.to_string()),
-    };
-    let mut notices = Vec::new();
-    for _ in 0..ATTEMPTS {
-        notices.extend(started.attach_legacy());
-    }
-    let works = if started.legacy.attached() { "works; drops names their rules" } else { "" };
-    let ok = notices.is_empty() && !works.is_empty();
-    let text = if notices.is_empty() { works.to_string() } else { notices.join("; ") };
-    Finding::new(topic, if ok { Level::Ok } else { Level::Note }, text)
-}
-
 fn points(machine: &Machine, json: bool) -> Result<(), Failure> {
     let layout = machine.layout.as_ref().map_err(|e| anyhow::anyhow!("{e}"))?;
     let located = machine.locate(layout).map_err(|e| anyhow::anyhow!("{e}"))?;
@@ -220,16 +223,7 @@ fn points(machine: &Machine, json: bool) -> Result<(), Failure> {
         writeln!(out, "{}", serde_json::to_string_pretty(&located)?)?;
         return Ok(());
     }
-    let origin = match &located.origin {
-        CodeOrigin::ModuleFile { path, verified: true } => {
-            format!("{} (build id checked)", path.display())
-        }
-        CodeOrigin::ModuleFile { path, verified: false } => {
-            format!("{} (the kernel shows no build id to check)", path.display())
-        }
-        CodeOrigin::LiveText => "the running kernel's memory".into(),
-    };
-    writeln!(out, "nft_do_chain in {origin}")?;
+    writeln!(out, "nft_do_chain in {}", located::origin(&located))?;
     write!(out, "{}", located.points)?;
     Ok(())
 }

@@ -2,7 +2,9 @@
 //! people: which tools' rules there are, whether logged packets are seen, what
 //! happens before and behind the rules.
 
+pub mod families;
 mod logging;
+pub mod modprobe;
 mod sysctls;
 mod tables;
 
@@ -11,7 +13,8 @@ use std::path::Path;
 use nfscope_ruleset::netns::{self, Handle, Names};
 use serde::Serialize;
 
-pub use logging::loggers;
+pub use logging::{first_namespace_logs_all, loggers};
+pub use sysctls::read as setting;
 pub use tables::Tables;
 
 /// How much a finding matters.

@@ -6,7 +6,7 @@ use super::{Finding, Level, Tables};
 const NEARLY: f64 = 0.9;
 
 /// Reads `net.NAME` of the calling thread's namespace.
-pub(super) fn read(name: &str) -> Option<String> {
+pub fn read(name: &str) -> Option<String> {
     let path = format!("/proc/sys/net/{}", name.replace('.', "/"));
     std::fs::read_to_string(path).ok().map(|text| text.trim().to_owned())
 }
@@ -35,14 +35,7 @@ pub(super) fn findings(tables: &Tables, read: impl Fn(&str) -> Option<String>) -
         let command = "sysctl -w net.netfilter.nf_conntrack_tcp_be_liberal=1";
         all.push(Finding::new("conntrack", Level::Ok, text).fix(command).detail());
     }
-    if number("netfilter.nf_conntrack_log_invalid").is_some_and(|protocol| protocol > 0.0)
-        && is("netfilter.nf_log.2", "NONE")
-    {
-        let text = "nf_conntrack_log_invalid is on, and no logger is bound for IPv4: nothing is \
-                    logged";
-        let command = "modprobe nf-logger-2-0 && sysctl -w net.netfilter.nf_log.2=nf_log_ipv4";
-        all.push(Finding::new("conntrack", Level::Note, text).fix(command));
-    }
+    all.extend(invalid(&read));
     if tables.forwards && is("ipv4.ip_forward", "0") {
         let text = "there are rules for forwarded packets, and IPv4 forwards none";
         let command = "sysctl -w net.ipv4.ip_forward=1";
@@ -65,6 +58,33 @@ pub(super) fn findings(tables: &Tables, read: impl Fn(&str) -> Option<String>) -
         all.push(Finding::new("rp_filter", Level::Note, text).fix(command));
     }
     all
+}
+
+/// Whether packets that conntrack calls invalid are logged.
+fn invalid(read: &impl Fn(&str) -> Option<String>) -> Vec<Finding> {
+    let topic = "conntrack";
+    let setting = read("netfilter.nf_conntrack_log_invalid");
+    let Some(logs) = setting.and_then(|text| text.parse::<u32>().ok()) else { return Vec::new() };
+    if logs == 0 {
+        let text = "packets that conntrack calls invalid are not logged";
+        let command = "sysctl -w net.netfilter.nf_conntrack_log_invalid=255";
+        return vec![Finding::new(topic, Level::Ok, text).fix(command).detail()];
+    }
+    let of = |(number, name): (u32, &str)| {
+        let unbound = read(&format!("netfilter.nf_log.{number}")).is_some_and(|who| who == "NONE");
+        unbound.then(|| {
+            let text = format!(
+                "nf_conntrack_log_invalid is on, and no logger is bound for {name}: nothing is \
+                 logged"
+            );
+            let logger = format!("nf_log_{}", name.to_lowercase());
+            let command = format!(
+                "modprobe nf-logger-{number}-0; sysctl -w net.netfilter.nf_log.{number}={logger}"
+            );
+            Finding::new(topic, Level::Note, text).fix(command)
+        })
+    };
+    [(2, "IPv4"), (10, "IPv6")].into_iter().filter_map(of).collect()
 }
 
 #[cfg(test)]
@@ -95,5 +115,8 @@ mod tests {
         assert_eq!(topics(&none, &[("ipv4.conf.all.rp_filter", "1")]), ["rp_filter"]);
         let invalid = [("netfilter.nf_conntrack_log_invalid", "6"), ("netfilter.nf_log.2", "NONE")];
         assert_eq!(topics(&none, &invalid), ["conntrack"]);
+        let off = ["0", "255"]
+            .map(|value| topics(&none, &[("netfilter.nf_conntrack_log_invalid", value)]));
+        assert!(off.iter().all(Vec::is_empty));
     }
 }

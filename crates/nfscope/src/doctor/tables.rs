@@ -10,6 +10,8 @@ use super::{Finding, Level};
 
 /// The forward hook's number (`NF_INET_FORWARD`).
 const FORWARD: u32 = 2;
+/// `NFT_META_NFTRACE`, which rules can only set.
+const NFTRACE: u32 = 12;
 
 /// Tables and numbers of rules, by the tool that they are made with.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,8 +22,12 @@ pub struct Tables {
     pub iptables_nft: BTreeMap<String, usize>,
     /// Those of iptables-legacy and its siblings.
     pub legacy: BTreeMap<String, usize>,
-    /// There are rules that log.
+    /// There are rules that log into the kernel log.
     pub logs: bool,
+    /// iptables-nft has rules that trace.
+    pub nft_traces: bool,
+    /// Families (`NFPROTO_*`) of which iptables-legacy has rules that trace.
+    pub legacy_traces: BTreeSet<u32>,
     /// There are rules for packets that are forwarded.
     pub forwards: bool,
     /// Chains of nftables whose policy drops.
@@ -59,10 +65,11 @@ impl Tables {
                 hook.is_some_and(|hook| hook.number == FORWARD)
             };
             self.nft_policies += hooks.iter().filter(|c| c.policy == Some(Verdict::Drop)).count();
-            let mut count = 0;
+            let (mut count, mut traces) = (0, false);
             for rule in rules {
                 count += 1;
-                self.logs |= rule.expressions.contains(&Expression::Other("log".into()));
+                self.logs |= rule.expressions.iter().any(logs);
+                traces |= rule.expressions.iter().any(is_trace);
                 let routed = matches!(table.family, Family::Ip | Family::Ip6 | Family::Inet);
                 self.forwards |= routed && forward(&rule.chain);
             }
@@ -70,6 +77,7 @@ impl Tables {
             let capitals = |name: &str| name.chars().all(|c| c.is_ascii_uppercase());
             let theirs = nft::is_table_of_iptables(table.family, &table.name)
                 && hooks.iter().all(|chain| capitals(&chain.name));
+            self.nft_traces |= theirs && traces;
             let tables = if theirs { &mut self.iptables_nft } else { &mut self.nft };
             tables.insert(format!("{} {}", table.family, table.name), count);
         }
@@ -87,8 +95,14 @@ impl Tables {
             match table {
                 Ok(table) => {
                     let rules = || table.chains.iter().flat_map(|chain| &chain.rules);
-                    let is_log = |rule: &xtables::Rule| matches!(&rule.target, xtables::Target::Extension(e) if e.name == "LOG");
-                    self.logs |= rules().any(is_log);
+                    let has = |target: &str| {
+                        let is = |rule: &xtables::Rule| matches!(&rule.target, xtables::Target::Extension(e) if e.name == target);
+                        rules().any(is)
+                    };
+                    self.logs |= has("LOG");
+                    if has("TRACE") {
+                        self.legacy_traces.insert(nfproto(family));
+                    }
                     let forward = |chain: &&xtables::Chain| chain.name == "FORWARD";
                     self.forwards |=
                         table.chains.iter().filter(forward).any(|chain| !chain.rules.is_empty());
@@ -137,6 +151,30 @@ impl Tables {
             all.push(Finding::new("rules", Level::Note, format!("not read: {what}")));
         }
         all
+    }
+}
+
+fn logs(expression: &Expression) -> bool {
+    match expression {
+        Expression::Log(group) => group.is_none(),
+        Expression::Target(name) => name == "LOG",
+        _ => false,
+    }
+}
+
+fn is_trace(expression: &Expression) -> bool {
+    match expression {
+        Expression::Meta(key) => *key == NFTRACE,
+        Expression::Target(name) => name == "TRACE",
+        _ => false,
+    }
+}
+
+fn nfproto(family: xtables::Family) -> u32 {
+    match family {
+        xtables::Family::Ipv4 => 2,
+        xtables::Family::Ipv6 => 10,
+        xtables::Family::Arp => 3,
     }
 }
 
