@@ -116,6 +116,9 @@ fn events_read_back() {
             Event::Stack(_)
             | Event::Change(_)
             | Event::Reset(_)
+            | Event::Probe(_)
+            | Event::ProbeCount(_)
+            | Event::ProbeHistogram(_)
             | Event::Lost(_)
             | Event::Notice(_) => {}
         }

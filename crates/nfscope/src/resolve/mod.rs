@@ -23,6 +23,7 @@ pub use reason_names::ReasonNames;
 pub use resets::ResetResolver;
 pub use rules::{Answer, Rules};
 pub use stacks::StackResolver;
+pub use symbols::Symbols;
 pub use trace::{ConnectionIds, TraceResolver, Unresolved};
 pub use user::UserMaps;
-pub use wall_clock::now_ns;
+pub use wall_clock::{now_ns, offset_ns};
