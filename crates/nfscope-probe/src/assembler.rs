@@ -101,6 +101,11 @@ impl Assembler {
         }
     }
 
+    /// Whether anything jumps there: what nothing comes to the verifier refuses.
+    pub fn is_target(&self, label: Label) -> bool {
+        self.jumps.iter().any(|(_, to)| *to == label)
+    }
+
     fn push(&mut self, code: u8, dst: Reg, src: Reg, off: i16, imm: i32) {
         self.insns.push(Insn { code, dst: dst.0, src: src.0, off, imm });
     }

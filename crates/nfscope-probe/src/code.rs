@@ -92,14 +92,14 @@ pub fn program(
     }
     let out = &mut coder.out;
     out.store(DATA, 0, FAILED);
-    for (label, answer) in
-        [(None, Answer::Yes), (Some(no), Answer::No), (Some(unread), Answer::Unread)]
-    {
-        if let Some(label) = label {
+    out.set(RESULT, Answer::Yes as u64);
+    out.exit();
+    for (label, answer) in [(no, Answer::No), (unread, Answer::Unread)] {
+        if out.is_target(label) {
             out.place(label);
+            out.set(RESULT, answer as u64);
+            out.exit();
         }
-        out.set(RESULT, answer as u64);
-        out.exit();
     }
     coder.out.finish().filter(|insns| insns.len() <= MOST_INSNS)
 }
@@ -142,6 +142,9 @@ impl Coder {
                 self.out.set(SECOND, 16);
                 self.out.call(Helper::Command);
             }
+        }
+        if !self.out.is_target(failed) {
+            return;
         }
         self.out.jump(done);
         self.out.place(failed);
@@ -273,10 +276,6 @@ impl Coder {
         let size = wanted.len() as u32 + 2;
         match source {
             Source::Memory { size: whole, way } => {
-                if (wanted.len() as u32) > *whole {
-                    self.out.jump(no);
-                    return;
-                }
                 self.way(way, unread);
                 // an array that it fills has no zero behind it
                 self.read(Helper::ReadText, (STACK, TEXT), size.min(whole + 1), unread);
@@ -291,7 +290,8 @@ impl Coder {
                 self.out.set(SECOND, 16);
                 self.out.call(Helper::Command);
             }
-            Source::Number(_) => return self.out.jump(no),
+            // no text is compared that is a number
+            Source::Number(_) => {}
         }
         let mut bytes = wanted.to_vec();
         bytes.resize(room as usize, 0);

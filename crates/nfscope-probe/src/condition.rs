@@ -266,6 +266,15 @@ impl Builder<'_, '_> {
         if self.phase == Phase::Return && !matches!(source, (_, Phase::Return)) {
             return wrong("a text of the entry cannot stand in one || with what the return tells");
         }
+        let room = match &source.0 {
+            Source::Memory { size, .. } => *size as usize,
+            // with the zero at its end
+            Source::Command => 15,
+            Source::Text { .. } | Source::Number(_) => LONGEST_TEXT,
+        };
+        if text.len() > room {
+            return wrong(&format!("it has {room} bytes at most: it is never that"));
+        }
         let condition = Condition::Text { source: source.0, wanted: text.as_bytes().to_vec() };
         match comparison {
             Comparison::Equal => Ok(condition),

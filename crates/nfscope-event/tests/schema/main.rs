@@ -1,6 +1,7 @@
 //! Holds `docs/events.schema.json` to what is written.
 
 mod changes;
+mod probes;
 mod resets;
 mod samples;
 mod steps;
