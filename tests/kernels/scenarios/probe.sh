@@ -209,7 +209,7 @@ wrong() {
 }
 wrong 'did you mean path?' vfs_open paht.dentry
 grep -qx '  ^^^^' "$ERRORS" || fail "no caret: $(cat "$ERRORS")"
-wrong 'did you mean d_name?' vfs_open path.dentry.d_nmae
+wrong 'did you mean d_name' vfs_open path.dentry.d_nmae
 wrong 'did you mean sock' vfs_open '((struct scok *)arg0).x'
 wrong 'is printed by its members' vfs_open path.dentry.d_name
 wrong 'add --ret' vfs_open ret

@@ -15,7 +15,7 @@ Examples:
   nfscope probe 'nf_hook_slow' skb.dev.name state.hook --filter 'tcp port 22' --stack
   nfscope probe nft_do_chain+0x1f0 @rbx                          a register inside of a function
   nfscope probe sock:inet_sock_set_state oldstate newstate       a tracepoint
-  nfscope probe kfree_skb_reason --count-by reason               counted in the kernel
+  nfscope probe skb:kfree_skb --count-by reason                  counted in the kernel
   nfscope probe vfs_read --ret --hist latency                    powers of two
 
 A TARGET is a function (ip_rcv; ip_rcv:ret is the same with --ret; ip_rcv+0x1f inside
