@@ -152,7 +152,7 @@ impl Type {
         let known = parsed.ok().and_then(|ty| Some((ty.size(btf)?, ty)));
         match known {
             Some((size, ty)) if located && size > 0 => Self::Array(Box::new(ty), 0),
-            Some((size, ty)) if array && size > 0 && field.size % size == 0 => {
+            Some((size, ty)) if array && size > 0 && field.size.is_multiple_of(size) => {
                 Self::Array(Box::new(ty), field.size / size)
             }
             Some((size, ty)) if size == field.size => ty,
