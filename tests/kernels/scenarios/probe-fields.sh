@@ -1,7 +1,7 @@
 # Fields of `probe` made by chance of the kernel's types: all load, and those that are
 # compared have bpftrace's values. What is read lies on the stack of who opens a file,
 # and in the file.
-# timeout: 300
+# timeout: 600
 nfscope-guest probe-paths --count 300 >"$W/paths"
 python3 - "$W" <<'PYTHON'
 import sys

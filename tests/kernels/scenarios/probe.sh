@@ -1,7 +1,7 @@
 # What `probe` reads is what bpftrace reads at the same events: arguments, paths
 # through pointers, results, registers inside of a function, tracepoints; names of
 # macros and enums; conditions, counts and histograms in the kernel; wrong words.
-# timeout: 300
+# timeout: 600
 topology 4
 modprobe -a ip_tables iptable_filter nf_tables
 rules server <<'RULES'
