@@ -15,6 +15,7 @@ fn main() {
         ("changes", "firewall"),
         ("drop", "drop"),
         ("preempt", "preempt"),
+        ("probe", "probe"),
         ("hook", "hook"),
         ("legacy", "changes"),
         ("legacy", "legacy"),
@@ -31,7 +32,9 @@ fn main() {
             compile(Path::new(&source), &object, (arch, typed), &include);
         }
     }
-    for dir in ["bpf", "changes", "drop", "hook", "legacy", "resets", "stacks", "trace"] {
+    for dir in [
+        "bpf", "changes", "drop", "hook", "legacy", "preempt", "probe", "resets", "stacks", "trace",
+    ] {
         println!("cargo:rerun-if-changed=src/{dir}");
     }
     println!("cargo:rerun-if-changed=../nfscope-filter/include");

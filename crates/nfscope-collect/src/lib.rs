@@ -16,6 +16,7 @@ mod memory;
 pub mod nft;
 mod object;
 pub mod preempt;
+pub mod probe;
 mod raw;
 mod reader;
 mod records;

@@ -9,6 +9,7 @@ use libbpf_rs::{
     set_print,
 };
 
+use nfscope_filter::Insn;
 use nfscope_kernel::btf::Btf;
 
 use crate::core_types::CoreTypes;
@@ -113,13 +114,31 @@ pub fn open_filtered(
     filter: Option<&nfscope_filter::Compiled>,
     btf: &Btf,
 ) -> Result<Opened, CollectError> {
-    let failed = |e: &dyn std::fmt::Display| CollectError::Filter(e.to_string());
+    let insns = filter_body(filter)?;
+    open_with(compiled, &[("packet_filter", &insns)], btf)
+}
+
+/// The body of the filter's stub.
+pub fn filter_body(filter: Option<&nfscope_filter::Compiled>) -> Result<Vec<Insn>, CollectError> {
+    match filter {
+        Some(filter) => Ok(filter.insns.clone()),
+        None => nfscope_filter::Compiled::accept_all()
+            .map(|all| all.insns)
+            .map_err(|e| CollectError::Filter(e.to_string())),
+    }
+}
+
+/// Opens an object with bodies for its stubs.
+pub fn open_with(
+    compiled: Compiled,
+    stubs: &[(&str, &[Insn])],
+    btf: &Btf,
+) -> Result<Opened, CollectError> {
     let mut bytes = compiled.bytes(Some(btf));
-    let insns = match filter {
-        Some(filter) => filter.insns.clone(),
-        None => nfscope_filter::Compiled::accept_all().map_err(|e| failed(&e))?.insns,
-    };
-    nfscope_filter::patch(&mut bytes, "packet_filter", &insns).map_err(|e| failed(&e))?;
+    for (stub, insns) in stubs {
+        nfscope_filter::patch(&mut bytes, stub, insns)
+            .map_err(|e| CollectError::Filter(e.to_string()))?;
+    }
     open_bytes(bytes, Some(btf), compiled.variables)
 }
 

@@ -12,6 +12,7 @@ mod drop;
 mod evaluation;
 mod notice;
 mod packet;
+mod probe;
 mod reset;
 mod stack;
 mod trace;
@@ -33,6 +34,7 @@ pub use packet::{
     Arp, Device, Icmp, Ip, Link, Netns, Packet, Ports, Process, Tcp, Transport, Vlan,
 };
 
+pub use probe::{Probe, ProbeBucket, ProbeCount, ProbeField, ProbeHistogram, ProbeValue};
 pub use reset::{RejectRule, Reset, ResetCause, ResetDirection, ResetSegment};
 pub use stack::{CallStack, Frame, SourceFrame, StackContext, StackCount, StackState};
 pub use xtables::{XtPlace, XtPolicy, XtRule, XtVerdict};
@@ -60,6 +62,12 @@ pub enum Event {
     Change(Box<Change>),
     /// A TCP reset.
     Reset(Box<Reset>),
+    /// What was read at a function, an instruction or a tracepoint.
+    Probe(Box<Probe>),
+    /// How many such events had certain values.
+    ProbeCount(ProbeCount),
+    /// How a value of such events is distributed.
+    ProbeHistogram(ProbeHistogram),
     /// Events that did not reach the reader, counted where they were lost.
     Lost(Lost),
     /// Something the reader should know about the stream itself.

@@ -29,6 +29,12 @@ pub enum LossPlace {
     /// The kernel announced more changes of a ruleset than could be read: whole
     /// transactions are missing.
     Transactions,
+    /// A call's return was not seen, or too many calls were under way: whole
+    /// events are missing.
+    Calls,
+    /// A value that decides whether the event is wanted could not be read: whole
+    /// events are left out.
+    Unread,
 }
 
 /// Lost events, counted.

@@ -11,6 +11,7 @@ pub mod hook_naming;
 pub mod legacy;
 pub mod lockdown;
 pub mod machine;
+pub mod probing;
 pub mod reset_backend;
 pub mod resolve;
 pub mod signals;

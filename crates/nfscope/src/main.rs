@@ -14,6 +14,7 @@ fn main() -> ExitCode {
         Command::Resets(arguments) => commands::resets::run(&arguments),
         Command::Stacks(arguments) => commands::stacks::run(&arguments),
         Command::Functions(arguments) => commands::functions::run(&arguments),
+        Command::Probe(arguments) => commands::probe::run(&arguments),
         Command::Changes(arguments) => commands::changes::run(&arguments),
         Command::Symbolize(arguments) => commands::symbolize::run(&arguments),
         Command::Demo(arguments) => commands::demo::run(&arguments),

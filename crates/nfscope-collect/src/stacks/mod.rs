@@ -9,6 +9,7 @@ mod targets;
 pub use collector::{Counting, StackOptions};
 pub use counts::{Context, Counts, Row, Stack, Totals};
 pub use targets::{Argument, Probe, Target};
+pub(crate) use targets::{address, refused};
 
 /// What to count apart, beside the kernel's stack.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -16,6 +16,8 @@ const volatile struct config cfg = {};
 
 #include <packet_filter.h>
 
+#include "../bpf/wanted.h"
+
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 /*
@@ -50,17 +52,6 @@ struct {
 	__type(value, struct totals);
 } all SEC(".maps");
 
-/* What the filter looks at. Programs of these types do not nest on a CPU. */
-struct scratch {
-	u8 frame[FRAME_CAPACITY];
-};
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, u32);
-	__type(value, struct scratch);
-} scratches SEC(".maps");
-
 /* include/uapi/linux/bpf.h */
 #define BPF_F_USER_STACK (1ULL << 8)
 #define BPF_NOEXIST 1
@@ -93,32 +84,6 @@ static __always_inline s32 keep_stack(void *ctx, u64 flags, struct totals *total
 		return STACK_UNKEPT;
 	}
 	return STACK_NONE;
-}
-
-static __always_inline bool wanted(struct sk_buff *skb)
-{
-	struct scratch *s;
-	u16 protocol;
-	bool link, tag = false;
-	u32 zero = 0, caplen;
-
-	s = bpf_map_lookup_elem(&scratches, &zero);
-	if (!s)
-		return false;
-	protocol = bpf_ntohs(READ(skb, protocol));
-	link = cfg.filter_link || cfg.filter_tag || protocol == ETH_P_8021Q ||
-	       protocol == ETH_P_8021AD;
-	link = link && skb_has_link(skb);
-	if (cfg.filter_tag)
-		tag = skb_has_tag(skb);
-	if (cfg.filter_link) {
-		if (!link)
-			return false;
-		frame_macs(skb, s->frame);
-	}
-	/* what has no link layer has no tag */
-	caplen = frame_fill(skb, s->frame, cfg.filter_bytes, link, tag && link, FRAME_MAX_BYTES);
-	return packet_filter(s->frame, caplen, frame_length(skb, link)) != 0;
 }
 
 static __always_inline int count(void *ctx, u64 address, u32 reason, bool probe)

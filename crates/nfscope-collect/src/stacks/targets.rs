@@ -29,7 +29,7 @@ impl Argument {
     /// Functions' arguments below this number stand in registers.
     pub const NUMBERS: u32 = REGISTERS.len() as u32;
 
-    pub(super) fn offset(self) -> Option<u32> {
+    pub(crate) fn offset(self) -> Option<u32> {
         match self {
             Self::Number(number) => REGISTERS.get(number as usize).copied(),
             Self::Byte(byte) => Some(byte),
@@ -147,14 +147,16 @@ pub(super) fn attach(
     })
 }
 
-fn address(target: &Target) -> Option<u64> {
+/// The function's or instruction's.
+pub(crate) fn address(target: &Target) -> Option<u64> {
     match target.probe {
         Probe::At(address) | Probe::Return(address) => Some(address),
         Probe::Tracepoint { .. } => None,
     }
 }
 
-fn refused(target: &Target, error: &io::Error) -> CollectError {
+/// What a refusal means.
+pub(crate) fn refused(target: &Target, error: &io::Error) -> CollectError {
     let why = match error.raw_os_error() {
         Some(libc::EILSEQ) => ": no instruction begins there",
         Some(libc::EINVAL | libc::EADDRNOTAVAIL | libc::EOPNOTSUPP) => {

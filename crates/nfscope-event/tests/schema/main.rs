@@ -1,6 +1,7 @@
 //! Holds `docs/events.schema.json` to what is written.
 
 mod changes;
+mod probes;
 mod resets;
 mod samples;
 mod steps;
@@ -116,6 +117,9 @@ fn events_read_back() {
             Event::Stack(_)
             | Event::Change(_)
             | Event::Reset(_)
+            | Event::Probe(_)
+            | Event::ProbeCount(_)
+            | Event::ProbeHistogram(_)
             | Event::Lost(_)
             | Event::Notice(_) => {}
         }

@@ -204,6 +204,7 @@ pub fn events() -> Vec<Event> {
     events.extend(stacks());
     events.extend(super::changes::changes());
     events.extend(resets());
+    events.extend(super::probes::probes());
     let places =
         [Ring, Nested, Attribution, Packets, Entries, Netlink, Counts, Stacks, Transactions];
     for place in places {

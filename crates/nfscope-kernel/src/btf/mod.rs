@@ -11,6 +11,7 @@ mod query;
 mod raw;
 mod subset;
 mod text;
+mod types;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 pub use functions::Taking;
 pub use prototypes::{Arguments, Carrier, Parameter};
 pub use query::{Kind, Member};
+pub use types::{Part, Shape, Tag};
 
 use raw::{Blob, Prefix, Record};
 

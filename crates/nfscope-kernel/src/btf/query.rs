@@ -48,14 +48,30 @@ pub enum Kind {
 }
 
 /// One raw member of a struct: name offset, type id, bits from the struct's start, bit-field width.
-struct Field {
-    name_off: u32,
-    type_id: u32,
-    bits: u32,
-    width: Option<u32>,
+pub(super) struct Field {
+    pub name_off: u32,
+    pub type_id: u32,
+    pub bits: u32,
+    pub width: Option<u32>,
 }
 
-fn fields<'a>(record: &Record, blob: &'a Blob) -> impl Iterator<Item = Field> + 'a {
+/// Name offset and value of one of an enum's names.
+pub(super) fn enumerator(record: &Record, blob: &Blob, n: usize) -> Option<(u32, i64)> {
+    let wide = record.kind == kind::ENUM64;
+    let at = record.tail + n * if wide { 12 } else { 8 };
+    let low = blob.word(at + 4)?;
+    let value = if wide {
+        ((u64::from(blob.word(at + 8)?) << 32) | u64::from(low)) as i64
+    } else if record.kind_flag {
+        // kind_flag marks a signed enum.
+        i64::from(low as i32)
+    } else {
+        i64::from(low)
+    };
+    Some((blob.word(at)?, value))
+}
+
+pub(super) fn fields<'a>(record: &Record, blob: &'a Blob) -> impl Iterator<Item = Field> + 'a {
     let (tail, flag) = (record.tail, record.kind_flag);
     (0..record.vlen as usize).map_while(move |n| {
         let at = tail + 12 * n;
@@ -155,20 +171,10 @@ impl Btf {
     pub fn enum_values(&self, name: &str) -> Option<Vec<(String, i64)>> {
         let id = self.find(name, |r| matches!(r.kind, kind::ENUM | kind::ENUM64) && r.vlen > 0)?;
         let (record, blob) = self.record(id)?;
-        let wide = record.kind == kind::ENUM64;
         (0..record.vlen as usize)
             .map(|n| {
-                let at = record.tail + n * if wide { 12 } else { 8 };
-                let low = blob.word(at + 4)?;
-                let value = if wide {
-                    ((u64::from(blob.word(at + 8)?) << 32) | u64::from(low)) as i64
-                } else if record.kind_flag {
-                    // kind_flag marks a signed enum.
-                    i64::from(low as i32)
-                } else {
-                    i64::from(low)
-                };
-                Some((self.name(blob.word(at)?).to_owned(), value))
+                let (name, value) = enumerator(&record, blob, n)?;
+                Some((self.name(name).to_owned(), value))
             })
             .collect()
     }
@@ -219,7 +225,7 @@ impl Btf {
         None
     }
 
-    fn type_size(&self, id: u32, depth: u32) -> Option<u32> {
+    pub(super) fn type_size(&self, id: u32, depth: u32) -> Option<u32> {
         let (record, blob) = self.record(self.plain(id)?)?;
         match record.kind {
             kind::INT | kind::STRUCT | kind::UNION | kind::ENUM | kind::ENUM64 | kind::FLOAT => {

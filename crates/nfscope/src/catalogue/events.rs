@@ -72,11 +72,7 @@ impl Tracepoint {
     }
 
     fn read(group: String, name: String, btfs: &[&Btf]) -> Self {
-        let format = tracefs::read(&format!("events/{group}/{name}/format"));
-        let mut fields = format.as_deref().map(fields);
-        for field in fields.iter_mut().flatten().filter(|field| field.values.is_empty()) {
-            field.values = enum_values(&field.type_name, btfs).unwrap_or_default();
-        }
+        let fields = record(&group, &name, btfs);
         let called = format!("{ITERATOR}{name}");
         let described = btfs.iter().find_map(|btf| Some((*btf, btf.id(&called, Kind::Function)?)));
         // Its first parameter is the tracepoint's own data.
@@ -96,6 +92,16 @@ impl Tracepoint {
             fields,
         }
     }
+}
+
+/// The fields of a tracepoint's record; `None`: the format cannot be read.
+pub fn record(group: &str, name: &str, btfs: &[&Btf]) -> Option<Vec<Field>> {
+    let format = tracefs::read(&format!("events/{group}/{name}/format"))?;
+    let mut fields = fields(&format);
+    for field in fields.iter_mut().filter(|field| field.values.is_empty()) {
+        field.values = enum_values(&field.type_name, btfs).unwrap_or_default();
+    }
+    Some(fields)
 }
 
 fn enum_values(type_name: &str, btfs: &[&Btf]) -> Option<Vec<Value>> {

@@ -5,6 +5,7 @@ mod demo;
 mod doctor;
 mod drops;
 mod functions;
+mod probe;
 mod resets;
 mod stacks;
 mod symbolize;
@@ -16,6 +17,7 @@ pub use demo::DemoArguments;
 pub use doctor::{DoctorArguments, TestChoice};
 pub use drops::{BackendChoice, CauseChoice, ColorWhen, DropsArguments, HookChoice};
 pub use functions::FunctionsArguments;
+pub use probe::ProbeArguments;
 pub use resets::ResetsArguments;
 pub use stacks::{ByChoice, StacksArguments, TreeRoot};
 pub use symbolize::SymbolizeArguments;
@@ -46,6 +48,8 @@ pub enum Command {
     Stacks(StacksArguments),
     /// List functions and tracepoints: types, packets, how they can be probed; what is attached now.
     Functions(FunctionsArguments),
+    /// Watch any kernel function, instruction or tracepoint, with typed values.
+    Probe(ProbeArguments),
     /// Show who changes firewalls, and what that changes.
     Changes(ChangesArguments),
     /// Tell the function and source line of kernel addresses, stacks and oopses.

@@ -5,6 +5,7 @@ pub mod demo;
 pub mod doctor;
 pub mod drops;
 pub mod functions;
+pub mod probe;
 pub mod resets;
 mod selection;
 pub mod stacks;

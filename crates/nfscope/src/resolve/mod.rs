@@ -25,6 +25,7 @@ pub use resets::ResetResolver;
 pub use rules::{Answer, Rules};
 pub use source::{SourceLines, source_frame};
 pub use stacks::StackResolver;
+pub use symbols::Symbols;
 pub use trace::{ConnectionIds, Shows, TraceResolver, Unresolved};
 pub use user::UserMaps;
-pub use wall_clock::now_ns;
+pub use wall_clock::{now_ns, offset_ns};

@@ -81,7 +81,13 @@ impl<W: Write> Sink for ChangesText<W> {
             Event::Change(change) => self.change(change),
             Event::Lost(lost) => self.aside(&loss(lost)),
             Event::Notice(notice) => self.aside(&escape(&notice.text)),
-            Event::Drop(_) | Event::Trace(_) | Event::Stack(_) | Event::Reset(_) => Ok(()),
+            Event::Drop(_)
+            | Event::Trace(_)
+            | Event::Stack(_)
+            | Event::Reset(_)
+            | Event::Probe(_)
+            | Event::ProbeCount(_)
+            | Event::ProbeHistogram(_) => Ok(()),
         }
     }
 

@@ -226,7 +226,13 @@ impl<W: Write> Sink for IptablesTrace<W> {
             Event::Trace(trace) => self.step(trace),
             Event::Lost(lost) => writeln!(self.writer, "-- {}", loss(lost)),
             Event::Notice(notice) => writeln!(self.writer, "-- {}", escape(&notice.text)),
-            Event::Drop(_) | Event::Stack(_) | Event::Change(_) | Event::Reset(_) => Ok(()),
+            Event::Drop(_)
+            | Event::Stack(_)
+            | Event::Change(_)
+            | Event::Reset(_)
+            | Event::Probe(_)
+            | Event::ProbeCount(_)
+            | Event::ProbeHistogram(_) => Ok(()),
         }
     }
 

@@ -126,7 +126,13 @@ impl<W: Write> Sink for ResetText<W> {
             Event::Reset(reset) => self.reset(reset),
             Event::Lost(lost) => self.aside(&loss_text(lost)),
             Event::Notice(notice) => self.aside(&escape(&notice.text)),
-            Event::Drop(_) | Event::Trace(_) | Event::Stack(_) | Event::Change(_) => Ok(()),
+            Event::Drop(_)
+            | Event::Trace(_)
+            | Event::Stack(_)
+            | Event::Change(_)
+            | Event::Probe(_)
+            | Event::ProbeCount(_)
+            | Event::ProbeHistogram(_) => Ok(()),
         }
     }
 

@@ -130,13 +130,20 @@ impl<W: Write> Sink for Summary<W> {
                 LossPlace::Attribution | LossPlace::Netlink => self.without_rule += lost.count,
                 LossPlace::Packets | LossPlace::Entries => {}
                 // of commands without this closing table
-                LossPlace::Counts | LossPlace::Stacks | LossPlace::Transactions => {}
+                LossPlace::Counts
+                | LossPlace::Stacks
+                | LossPlace::Transactions
+                | LossPlace::Calls
+                | LossPlace::Unread => {}
             },
             Event::Notice(_)
             | Event::Trace(_)
             | Event::Stack(_)
             | Event::Change(_)
-            | Event::Reset(_) => {}
+            | Event::Reset(_)
+            | Event::Probe(_)
+            | Event::ProbeCount(_)
+            | Event::ProbeHistogram(_) => {}
         }
         Ok(())
     }

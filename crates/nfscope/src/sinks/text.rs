@@ -196,7 +196,13 @@ impl<W: Write> Sink for Text<W> {
             Event::Lost(lost) => self.aside(&loss(lost)),
             Event::Notice(notice) => self.aside(&escape(&notice.text)),
             // the others have sinks of their own
-            Event::Trace(_) | Event::Stack(_) | Event::Change(_) | Event::Reset(_) => Ok(()),
+            Event::Trace(_)
+            | Event::Stack(_)
+            | Event::Change(_)
+            | Event::Reset(_)
+            | Event::Probe(_)
+            | Event::ProbeCount(_)
+            | Event::ProbeHistogram(_) => Ok(()),
         }
     }
 
@@ -237,6 +243,16 @@ pub fn loss(lost: &Lost) -> String {
         }
         LossPlace::Transactions => {
             format!("{count} transactions not told: more at a time than the kernel's socket holds")
+        }
+        LossPlace::Calls => {
+            format!(
+                "{count} calls not told: their returns were not seen, or too many were under way"
+            )
+        }
+        LossPlace::Unread => {
+            format!(
+                "{count} {events} left out: the kernel could not read what the condition asks for"
+            )
         }
         LossPlace::Netlink => {
             format!("{count} {events} may lack a rule: the kernel's trace socket was full")

@@ -16,7 +16,7 @@ use crate::functions::glob::fits;
 
 /// So many functions of a pattern get a kprobe each, where the kernel has no
 /// kprobe for many: each takes milliseconds to set and to remove.
-const MOST_SINGLE: usize = 256;
+pub(super) const MOST_SINGLE: usize = 256;
 
 /// What words name.
 #[derive(Debug, Default)]
@@ -189,7 +189,7 @@ fn many(word: &Word) -> bool {
 }
 
 /// The functions that each word names, in one pass.
-fn functions(words: &[Word]) -> Result<Vec<Vec<Function>>, symbols::SymbolError> {
+pub(super) fn functions(words: &[Word]) -> Result<Vec<Vec<Function>>, symbols::SymbolError> {
     let patterns: Vec<Option<&str>> = words
         .iter()
         .map(|word| match word {
@@ -223,7 +223,7 @@ fn functions(words: &[Word]) -> Result<Vec<Vec<Function>>, symbols::SymbolError>
     Ok(found.into_iter().map(|found| found.into_values().collect()).collect())
 }
 
-fn unknown(word: &str, tracepoints: &[(String, String)]) -> Result<String, Failure> {
+pub(super) fn unknown(word: &str, tracepoints: &[(String, String)]) -> Result<String, Failure> {
     let Some(parsed) = Word::parse(word) else {
         return Ok(format!(
             "{word}: not a function or tracepoint; the first word names the target"

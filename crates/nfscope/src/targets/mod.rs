@@ -2,12 +2,14 @@
 
 mod arguments;
 mod kernel;
+mod places;
 mod similar;
 pub mod tracefs;
 mod words;
 
 pub use arguments::Wanted;
 pub use kernel::{Found, find};
+pub use places::{At, Places, places};
 pub use similar::Similar;
 pub use words::is_pattern;
 

@@ -115,7 +115,12 @@ impl<W: Write> Sink for Pcapng<W> {
                 self.aside(trace.time_ns, &text, &json)
             }
             // neither is of a packet
-            Event::Stack(_) | Event::Change(_) | Event::Reset(_) => Ok(()),
+            Event::Stack(_)
+            | Event::Change(_)
+            | Event::Reset(_)
+            | Event::Probe(_)
+            | Event::ProbeCount(_)
+            | Event::ProbeHistogram(_) => Ok(()),
             Event::Lost(lost) => self.aside(lost.time_ns, &text::loss(lost), &json),
             Event::Notice(notice) => self.aside(notice.time_ns, &notice.text, &json),
         }

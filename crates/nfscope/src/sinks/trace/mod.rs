@@ -240,7 +240,13 @@ impl<W: Write> Sink for TraceTree<W> {
                 self.aside(&loss(lost))
             }
             Event::Notice(notice) => self.aside(&escape(&notice.text)),
-            Event::Drop(_) | Event::Stack(_) | Event::Change(_) | Event::Reset(_) => Ok(()),
+            Event::Drop(_)
+            | Event::Stack(_)
+            | Event::Change(_)
+            | Event::Reset(_)
+            | Event::Probe(_)
+            | Event::ProbeCount(_)
+            | Event::ProbeHistogram(_) => Ok(()),
         }
     }
 

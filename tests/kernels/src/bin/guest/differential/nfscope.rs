@@ -110,7 +110,13 @@ pub fn seen(events: Vec<Event>, nodes: &HashMap<u32, Node>) -> Seen {
             Event::Notice(notice) => println!("nfscope says: {}", notice.text),
             Event::Lost(lost) => seen.lost.push(lost),
             // another command's events
-            Event::Trace(_) | Event::Stack(_) | Event::Change(_) | Event::Reset(_) => {}
+            Event::Trace(_)
+            | Event::Stack(_)
+            | Event::Change(_)
+            | Event::Reset(_)
+            | Event::Probe(_)
+            | Event::ProbeCount(_)
+            | Event::ProbeHistogram(_) => {}
             Event::Drop(drop) => {
                 let Some(decision) = decision(&drop) else { continue };
                 let packet = |node| PacketKey::new(node, addresses(&drop.packet));

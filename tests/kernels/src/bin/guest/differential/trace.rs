@@ -79,7 +79,13 @@ fn check(name: &str, expected: &Ways, said: &Said, listed: bool) -> Result<Vec<S
             Event::Trace(trace) => steps.push(trace),
             Event::Lost(lost) => problems.push(format!("{name} run: {lost:?}")),
             Event::Notice(notice) => println!("nfscope says: {}", notice.text),
-            Event::Drop(_) | Event::Stack(_) | Event::Change(_) | Event::Reset(_) => {}
+            Event::Drop(_)
+            | Event::Stack(_)
+            | Event::Change(_)
+            | Event::Reset(_)
+            | Event::Probe(_)
+            | Event::ProbeCount(_)
+            | Event::ProbeHistogram(_) => {}
         }
     }
     let seen = seen(&steps, &said.nodes);

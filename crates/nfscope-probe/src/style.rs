@@ -1,0 +1,331 @@
+//! How a field is read and printed: what its format says, else what its type and
+//! name say.
+
+use nfscope_kernel::btf::{Btf, Tag};
+
+use crate::ast::{Field, Format, Span};
+use crate::error::Mistake;
+use crate::formats::MOST_BYTES;
+use crate::plan::{Number, Phase, Source};
+use crate::scope::Scope;
+use crate::types::{Form, Type};
+use crate::value::Value;
+
+/// Room for text whose length nobody said.
+const TEXT: u32 = 128;
+
+/// How a value is printed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Style {
+    /// A number.
+    Decimal,
+    /// A number or bytes in base 16.
+    Hex,
+    /// `true` or `false`.
+    Bool,
+    /// A number that has names; without one it is printed as it is.
+    Names(Vec<(String, i64)>),
+    /// An IPv4 address.
+    Ip,
+    /// An IPv6 address.
+    Ip6,
+    /// A link address.
+    Mac,
+    /// Text up to a zero.
+    Text,
+    /// Numbers of an array.
+    List {
+        /// Bytes of each.
+        size: u32,
+        /// They may be negative.
+        signed: bool,
+        /// They are in network order.
+        swap: bool,
+        /// How each is printed.
+        each: Box<Self>,
+    },
+    /// A connection's ends, of `struct sock_common`.
+    Tuple(TupleAt),
+}
+
+/// Where `struct sock_common` has what `:tuple` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TupleAt {
+    /// Family, 2 bytes.
+    pub family: usize,
+    /// Own port, 2 bytes, in the machine's order.
+    pub port: usize,
+    /// Own IPv4 address.
+    pub own: usize,
+    /// The other end's port, in network order.
+    pub other_port: usize,
+    /// The other end's IPv4 address.
+    pub other: usize,
+    /// Own IPv6 address, if the kernel has IPv6.
+    pub own6: Option<usize>,
+    /// The other end's.
+    pub other6: Option<usize>,
+}
+
+/// A field, resolved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reading {
+    /// As it is written.
+    pub label: String,
+    /// How it is read.
+    pub source: Source,
+    /// How it is printed.
+    pub style: Style,
+    /// When it is read.
+    pub phase: Phase,
+}
+
+impl Scope<'_> {
+    /// How a field is read and printed.
+    pub fn reading(&self, field: &Field) -> Result<Reading, Mistake> {
+        let label = field.label.clone();
+        if let crate::ast::Node::Name(name) = &field.expr.node
+            && name == "comm"
+            && field.format.is_none()
+            && self.name(name, &field.expr.span)?.is_none()
+        {
+            let (source, phase) = (Source::Command, Phase::Entry);
+            return Ok(Reading { label, source, style: Style::Text, phase });
+        }
+        let value = self.value(&field.expr)?;
+        let phase = value.phase;
+        let (source, style) = match &field.format {
+            Some((format, span)) => self.formatted(value, format, span)?,
+            None => self.unformatted(value, &field.expr.span)?,
+        };
+        Ok(Reading { label, source, style, phase })
+    }
+
+    fn unformatted(&self, value: Value, span: &Span) -> Result<(Source, Style), Mistake> {
+        let wrong = |text: String| Mistake::new(span.clone(), text);
+        let btf = self.btf;
+        match value.ty.form(btf) {
+            Form::Number { boolean, .. } => {
+                let address = value.member.as_deref().is_some_and(|m| m.ends_with("addr"));
+                let style = match (&value.names, number_of(&value, span, btf)?.swap) {
+                    (names, _) if !names.is_empty() => Style::Names(names.clone()),
+                    (_, 32) if address => Style::Ip,
+                    _ if boolean => Style::Bool,
+                    _ => Style::Decimal,
+                };
+                Ok((Source::Number(number_of(&value, span, btf)?), style))
+            }
+            Form::Enum(id, ..) => {
+                let names =
+                    if value.names.is_empty() { enum_names(btf, id) } else { value.names.clone() };
+                Ok((Source::Number(number_of(&value, span, btf)?), Style::Names(names)))
+            }
+            Form::Pointer(_) => Ok((Source::Number(number_of(&value, span, btf)?), Style::Hex)),
+            Form::Array(of, length) => self.array(value, &of, length, span),
+            Form::Composite(id, 16) if btf.tag_name(id) == Some("in6_addr") => {
+                Ok((Source::Memory { way: value.way, size: 16 }, Style::Ip6))
+            }
+            Form::Composite(id, _) => {
+                let all = value.members(btf);
+                let some: Vec<&str> = all.iter().take(8).map(|part| part.name.as_str()).collect();
+                let more = if all.len() > some.len() { ", …" } else { "" };
+                Err(wrong(format!(
+                    "{} is printed by its members: {}{more}; or as :bytes[16]",
+                    btf.declaration(id, ""),
+                    some.join(", ")
+                )))
+            }
+            Form::Opaque => Err(wrong(format!("{} cannot be printed", value.ty.text(btf)))),
+        }
+    }
+
+    fn array(
+        &self,
+        value: Value,
+        of: &Type,
+        length: u32,
+        span: &Span,
+    ) -> Result<(Source, Style), Mistake> {
+        let wrong = |text: String| Err(Mistake::new(span.clone(), text));
+        let btf = self.btf;
+        let is_char = matches!(of.form(btf), Form::Number { size: 1, .. }) && is_char(btf, of);
+        if length == 0 && is_char {
+            let (way, user) = (value.way, false);
+            return Ok((Source::Text { way, size: TEXT, user }, Style::Text));
+        }
+        if length == 0 {
+            return wrong(
+                "how many elements it has is not known: choose some, as in [0..4]".into(),
+            );
+        }
+        let (size, signed, each) = match of.form(btf) {
+            Form::Number { size, signed, boolean } => {
+                (size, signed, if boolean { Style::Bool } else { Style::Decimal })
+            }
+            Form::Enum(id, size, signed) => (size, signed, Style::Names(enum_names(btf, id))),
+            Form::Pointer(_) => (8, false, Style::Hex),
+            _ => return wrong(format!("of {} only elements can be printed", value.ty.text(btf))),
+        };
+        let bytes = size.checked_mul(length).filter(|bytes| *bytes <= MOST_BYTES);
+        let Some(bytes) = bytes else {
+            return wrong(format!("it has {length} elements: choose some, as in [0..16]"));
+        };
+        let address = value.member.as_deref().is_some_and(|m| m.contains("addr"));
+        let source = Source::Memory { way: value.way, size: bytes };
+        match (size, length) {
+            _ if is_char => return Ok((source, Style::Text)),
+            (1, 4) if address => return Ok((source, Style::Ip)),
+            (1, 16) if address => return Ok((source, Style::Ip6)),
+            _ => {}
+        }
+        let swap = of.network_order(btf).is_some();
+        Ok((source, Style::List { size, signed, swap, each: Box::new(each) }))
+    }
+
+    fn formatted(
+        &self,
+        value: Value,
+        format: &Format,
+        span: &Span,
+    ) -> Result<(Source, Style), Mistake> {
+        let wrong = |text: &str| Err(Mistake::new(span.clone(), text));
+        let btf = self.btf;
+        let form = value.ty.form(btf);
+        let is_number = matches!(form, Form::Number { .. } | Form::Enum(..));
+        let number = |value: &Value| number_of(value, span, btf);
+        let memory = |value: Value, size| -> Result<Source, Mistake> {
+            Ok(Source::Memory { way: pointed(value, span, btf)?, size })
+        };
+        Ok(match format {
+            Format::Text(size) => {
+                let own = match form {
+                    Form::Array(_, length) if length > 0 && size.is_none() => {
+                        let size = length.min(MOST_BYTES);
+                        return Ok((memory(value, size)?, Style::Text));
+                    }
+                    _ => size.unwrap_or(TEXT),
+                };
+                let way = pointed(value, span, btf)?;
+                (Source::Text { way, size: own, user: false }, Style::Text)
+            }
+            Format::User(size) => {
+                let word = matches!(form, Form::Pointer(_) | Form::Number { size: 8, .. });
+                if !word {
+                    return wrong(":user is for a pointer into the process's memory");
+                }
+                let way = value.loaded().way;
+                (Source::Text { way, size: size.unwrap_or(TEXT), user: true }, Style::Text)
+            }
+            Format::Hex => match form {
+                Form::Number { .. } | Form::Enum(..) | Form::Pointer(_) => {
+                    (Source::Number(number(&value)?), Style::Hex)
+                }
+                Form::Array(..) | Form::Composite(..) => {
+                    let size = value.ty.size(btf).filter(|n| (1..=MOST_BYTES).contains(n));
+                    let Some(size) = size else { return wrong("it is too large: :bytes[16]") };
+                    (memory(value, size)?, Style::Hex)
+                }
+                Form::Opaque => return wrong("it cannot be read"),
+            },
+            Format::Ip if is_number => match number(&value)? {
+                read if read.bits == 32 => (Source::Number(Number { swap: 32, ..read }), Style::Ip),
+                _ => return wrong(":ip is for four bytes"),
+            },
+            Format::Ip => (memory(value, 4)?, Style::Ip),
+            Format::Ip6 => (memory(value, 16)?, Style::Ip6),
+            Format::Mac => (memory(value, 6)?, Style::Mac),
+            Format::Port => match number(&value)? {
+                read if read.bits == 16 => (Source::Number(read), Style::Decimal),
+                _ => return wrong(":port is for two bytes"),
+            },
+            Format::Enum(Some(name)) => {
+                let Some(id) = btf.named(Tag::Enum, name) else {
+                    return wrong("the kernel's type information has no such enum");
+                };
+                (Source::Number(number(&value)?), Style::Names(enum_names(btf, id)))
+            }
+            Format::Enum(None) => match form {
+                Form::Enum(id, ..) => {
+                    (Source::Number(number(&value)?), Style::Names(enum_names(btf, id)))
+                }
+                _ if !value.names.is_empty() => {
+                    (Source::Number(number(&value)?), Style::Names(value.names.clone()))
+                }
+                _ => return wrong("its type is no enum: say which, :enum[nf_inet_hooks]"),
+            },
+            Format::Bytes(size) => (memory(value, *size)?, Style::Hex),
+            Format::Tuple => {
+                let (size, at) = match TupleAt::read(btf) {
+                    Some(known) if is_sock(btf, &form) => known,
+                    _ => return wrong(":tuple is for a struct sock *, or what begins with one"),
+                };
+                (memory(value, size)?, Style::Tuple(at))
+            }
+        })
+    }
+}
+
+/// The way to what a pointer points to, or to what an array or struct is.
+fn pointed(value: Value, span: &Span, btf: &Btf) -> Result<crate::plan::Way, Mistake> {
+    match value.ty.form(btf) {
+        Form::Pointer(_) | Form::Number { size: 8, .. } => Ok(value.loaded().way),
+        Form::Array(..) | Form::Composite(..) if value.memory => Ok(value.way),
+        _ => Err(Mistake::new(span.clone(), "this format is for pointers, arrays and structs")),
+    }
+}
+
+fn number_of(value: &Value, span: &Span, btf: &Btf) -> Result<Number, Mistake> {
+    value
+        .number(btf)
+        .ok_or_else(|| Mistake::new(span.clone(), format!("{} is no number", value.ty.text(btf))))
+}
+
+fn enum_names(btf: &Btf, id: u32) -> Vec<(String, i64)> {
+    btf.enumerators(id).into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// Whether the type is C's `char`, signed or not: `u8` is a number.
+fn is_char(btf: &Btf, ty: &Type) -> bool {
+    let text = ty.text(btf);
+    let bare = text.trim_start_matches("const ").trim_start_matches("volatile ");
+    bare == "char"
+}
+
+/// Whether it is a `struct sock_common`, begins with one, or points to such.
+fn is_sock(btf: &Btf, form: &Form) -> bool {
+    let mut form = match form {
+        Form::Pointer(Some(to)) => to.form(btf),
+        other => other.clone(),
+    };
+    for _ in 0..8 {
+        let Form::Composite(id, _) = form else { return false };
+        if btf.tag_name(id) == Some("sock_common") {
+            return true;
+        }
+        let Some(first) = btf.members(id).into_iter().next().filter(|part| part.bits == 0) else {
+            return false;
+        };
+        form = Type::Id(first.type_id).form(btf);
+    }
+    false
+}
+
+impl TupleAt {
+    /// By the kernel's types, with the bytes that have to be read.
+    fn read(btf: &Btf) -> Option<(u32, Self)> {
+        let at = |name| btf.offset("sock_common", name).map(|at| at as usize);
+        let known = Self {
+            family: at("skc_family")?,
+            port: at("skc_num")?,
+            own: at("skc_rcv_saddr")?,
+            other_port: at("skc_dport")?,
+            other: at("skc_daddr")?,
+            own6: at("skc_v6_rcv_saddr"),
+            other6: at("skc_v6_daddr"),
+        };
+        let ends = [known.own6, known.other6].into_iter().flatten().map(|at| at + 16);
+        let ports = [known.family, known.port, known.other_port].map(|at| at + 2);
+        let size = ends.chain(ports).chain([known.own, known.other].map(|at| at + 4)).max()?;
+        Some((u32::try_from(size).ok()?, known))
+    }
+}
