@@ -25,6 +25,7 @@ RULES
 # what is healthy: the machine's own settings may be anything; whether the logger
 # can be loaded
 mkdir -p /run/modprobe.d
+trap 'rm -f /run/modprobe.d/nfscope.conf' EXIT
 printf 'install %s /bin/false\n' nf_log_syslog nf_log_ipv4 >/run/modprobe.d/nfscope.conf
 nfscope doctor --test=logging --json >"$EVENTS" 2>"$ERRORS" ||
     fail "a problem: $(cat "$EVENTS" "$ERRORS")"

@@ -2,6 +2,7 @@
 # package; with a file that is made here for this kernel (its build id, its functions at
 # other addresses, as KASLR has them) each frame's own line and what is inlined there.
 # timeout: 180
+# kernels: 5.10 6.12 7.2
 topology 4
 debug=/usr/lib/debug/.build-id
 
