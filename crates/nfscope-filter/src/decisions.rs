@@ -74,6 +74,8 @@ pub struct Decisions {
     pub start: Outcome,
     /// The comparisons. Each leads to ones of lower index.
     pub list: Vec<Decision>,
+    /// No other packet comes to [`Outcome::Match`].
+    pub exact: bool,
 }
 
 impl Decisions {
@@ -115,19 +117,26 @@ struct Walk<'a> {
     ops: &'a [Op],
     known: HashMap<State, Outcome>,
     list: Vec<Decision>,
+    exact: bool,
 }
 
 /// The comparisons of a program whose jumps all go forwards.
 pub(crate) fn decisions(ops: &[Op]) -> Decisions {
-    let mut walk = Walk { ops, known: HashMap::new(), list: Vec::new() };
+    let mut walk = Walk { ops, known: HashMap::new(), list: Vec::new(), exact: true };
     let start = walk.outcome((0, Accumulator::Other, Index::Other));
     match start {
-        Some(start) => Decisions { start, list: walk.list },
-        None => Decisions { start: Outcome::Match, list: Vec::new() },
+        Some(start) => Decisions { start, list: walk.list, exact: walk.exact },
+        None => Decisions { start: Outcome::Match, list: Vec::new(), exact: false },
     }
 }
 
 impl Walk<'_> {
+    /// Comparisons cannot tell.
+    fn may(&mut self) -> Outcome {
+        self.exact = false;
+        Outcome::Match
+    }
+
     /// None: there are too many comparisons.
     fn outcome(&mut self, state: State) -> Option<Outcome> {
         if let Some(known) = self.known.get(&state) {
@@ -135,7 +144,7 @@ impl Walk<'_> {
         }
         let (mut at, mut a, mut x) = state;
         let outcome = loop {
-            let Some(op) = self.ops.get(at) else { break Outcome::Match };
+            let Some(op) = self.ops.get(at) else { break self.may() };
             at += 1;
             match *op {
                 Op::LoadAbsolute { bytes, k } => a = absolute(bytes, k),
@@ -154,12 +163,13 @@ impl Walk<'_> {
                 Op::Arithmetic(..) | Op::Negate => a = Accumulator::Other,
                 Op::Jump(to) => at = to,
                 Op::ReturnConstant(0) => break Outcome::NoMatch,
-                Op::ReturnConstant(_) | Op::ReturnA => break Outcome::Match,
+                Op::ReturnConstant(_) => break Outcome::Match,
+                Op::ReturnA => break self.may(),
                 Op::Branch { condition, source, yes, no } => {
                     let (Accumulator::Bytes { place, bytes, mask }, Source::K(operand)) =
                         (a, source)
                     else {
-                        break Outcome::Match;
+                        break self.may();
                     };
                     let comparison = match condition {
                         Condition::Equal => Comparison::Equal,
@@ -275,6 +285,7 @@ mod tests {
         ] {
             let decisions = of(expression);
             assert!(decisions.depth() <= 14, "{expression}: {}", decisions.depth());
+            assert!(decisions.exact, "{expression}");
             let frames = [udp(2, 53), udp(2, 80), udp(4, 60)];
             assert_eq!(frames.map(|frame| takes(&decisions, &frame)), wanted, "{expression}");
         }
@@ -284,6 +295,7 @@ mod tests {
     fn what_cannot_be_said_may_match() {
         assert_eq!(of("ether host 1:2:3:4:5:6").start, Outcome::Match);
         assert_eq!(of("less 100").start, Outcome::Match);
+        assert!(!of("less 100").exact && !of("tcp and ip[2:2] * 2 = 80").exact && of("").exact);
         assert!(takes(&of("udp and ip[2:2] * 2 = 80"), &udp(2, 53)));
         assert!(!takes(&of("tcp and ip[2:2] * 2 = 80"), &udp(2, 53)));
         assert_eq!(of("").start, Outcome::Match);

@@ -162,7 +162,7 @@ pub fn translate(program: &[ClassicInsn]) -> Result<Compiled, FilterError> {
         bytes_needed: facts.bytes_needed,
         // the tag that it wants to see stands in no header of the packet
         decisions: match facts.wants_vlan_tag {
-            true => Decisions { start: Outcome::Match, list: Vec::new() },
+            true => Decisions { start: Outcome::Match, list: Vec::new(), exact: false },
             false => decisions::decisions(&ops),
         },
     })

@@ -9,7 +9,7 @@ use nfscope_ruleset::netlink::scratch::{Base, ChainSpec, HookSpec, Relation, Rul
 /// Name of the table in the traced namespace.
 pub const TABLE: &str = "nfscope-trace";
 /// The chain that marks.
-const MARK: &str = "mark";
+pub const MARK: &str = "mark";
 /// Names of the base chains: with the hook's number, and whether it is the second.
 const HOOK: &str = "hook";
 const NAT: &str = "-nat";
@@ -18,6 +18,11 @@ const NAT: &str = "-nat";
 const DEEPEST: usize = 14;
 /// Behind destination NAT, whose priority is -100, the packet is another one.
 const BEHIND_NAT: i32 = -99;
+
+/// Whether rules mark the packets that a filter takes and no others.
+pub fn tells(decisions: &Decisions) -> bool {
+    decisions.exact && decisions.depth() <= DEEPEST
+}
 
 /// The table for one family. Without decisions, or where they go too deep,
 /// every packet is marked.

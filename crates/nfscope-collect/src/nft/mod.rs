@@ -10,7 +10,9 @@ mod self_test;
 mod setup;
 mod values;
 
-pub(crate) use mark_rules::{TABLE as MARK_TABLE, place_of_mark};
+pub(crate) use mark_rules::{
+    MARK as MARK_CHAIN, TABLE as MARK_TABLE, place_of_mark, tells as rules_tell,
+};
 pub(crate) use netlink_listener::{Heard, NetlinkListener, Told};
 pub use netlink_trace::NetlinkTrace;
 pub use offsets::{nft_offsets, state_offsets, trace_arguments};

@@ -18,7 +18,7 @@ use nfscope_ruleset::netlink::scratch::Table;
 use nfscope_ruleset::netlink::trace::{TraceMessage, TraceSocket};
 use nfscope_ruleset::{monotonic_ns, netns};
 
-use super::mark_rules;
+use super::mark_rules::{self, TABLE};
 use crate::CollectError;
 
 /// How long the listener waits before it says that nothing more has come.
@@ -27,8 +27,6 @@ const TICK: Duration = Duration::from_millis(50);
 const MAX_HEARD: usize = 16_384;
 /// How old a device's name may be.
 const NAMES: Duration = Duration::from_millis(500);
-/// In place of the name of a device that is gone.
-const UNKNOWN: &str = "?";
 
 /// A message, and when it was sent: between two instants of `CLOCK_MONOTONIC`.
 #[derive(Debug)]
@@ -168,6 +166,15 @@ fn open(
         }
         match created {
             Ok(table) => tables.push(table),
+            // somebody else's of that name
+            Err(e) if e.errno() == Some(libc::EEXIST) => {
+                let family = family.as_str();
+                remove(tables, owned);
+                return Err(refuse(format!(
+                    "the namespace has a table {family} {TABLE} already: another nfscope traces it, or \
+                     one was killed (nft delete table {family} {TABLE})"
+                )));
+            }
             Err(e) if required => {
                 let why = if owned && no_owner(&e) {
                     "this kernel has no tables that go away with their owner (they came with 5.12); \
@@ -237,12 +244,12 @@ fn listen(
 /// Names of the devices of the thread's namespace.
 #[derive(Debug, Default)]
 struct Devices {
-    names: HashMap<u32, String>,
+    names: HashMap<u32, Option<String>>,
     since: Option<Instant>,
 }
 
 impl Devices {
-    /// Index and name.
+    /// Index and name, unless it is gone.
     fn find(&mut self, index: Option<u32>) -> Option<(u32, String)> {
         let index = index.filter(|index| *index != 0)?;
         if self.since.is_none_or(|since| since.elapsed() >= NAMES) {
@@ -250,7 +257,7 @@ impl Devices {
             self.since = Some(Instant::now());
         }
         let ask = || netns::Handle::current().ok()?.device_name(index);
-        let name = self.names.entry(index).or_insert_with(|| ask().unwrap_or(UNKNOWN.into()));
-        Some((index, name.clone()))
+        let name = self.names.entry(index).or_insert_with(ask);
+        name.clone().map(|name| (index, name))
     }
 }

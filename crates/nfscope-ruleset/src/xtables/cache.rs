@@ -243,9 +243,11 @@ impl Snapshot {
 
     fn passed(&self, entry: u32, way: &Way, packet: Option<&Packet>) -> Option<Vec<Missed>> {
         let passed = self.table.passed(way.from?, entry)?;
-        let acted = way.acted.iter().filter_map(|at| self.table.at(*at));
-        let targets: Vec<String> =
-            acted.map(|(.., rule)| print::target_name(&rule.target)).collect();
+        let acted = way.acted.iter().map(|at| self.table.at(*at));
+        // what is not there may have changed anything
+        let targets: Vec<String> = acted
+            .map(|found| found.map_or("?".into(), |(.., rule)| print::target_name(&rule.target)))
+            .collect();
         let chain = passed.chain;
         let missed = passed.rules.iter().zip(passed.first..).map(|(rule, number)| {
             let (text, outline) = self.text(chain, number, rule);

@@ -62,6 +62,7 @@ pub fn run(arguments: &TraceArguments) -> Result<(), Failure> {
         backend: arguments.backend,
         ruleset_change: arguments.allow_ruleset_change.then_some(leftover),
     };
+    let signals = Signals::install()?;
     let mut started = trace_backend::start(&request, &machine)?;
     let ctnetlink = machine.btf.kernel().func_params("ctnetlink_get_conntrack").is_some();
     let has_nf_tables = machine.has_nf_tables;
@@ -72,7 +73,6 @@ pub fn run(arguments: &TraceArguments) -> Result<(), Failure> {
     if arguments.verbose {
         notices.extend(functions.left_out(started.refused_functions()));
     }
-    let signals = Signals::install()?;
     let misses = arguments.misses().is_some();
     let shows = Shows { expr: arguments.expr, misses, why: arguments.why };
     let (backend, names) = (started.backend(), functions.names);

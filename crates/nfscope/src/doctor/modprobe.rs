@@ -80,9 +80,14 @@ impl Modprobe {
     }
 
     /// The first of these modules that would have to be loaded. One without a file is built
-    /// in, or this kernel does without.
+    /// in, or this kernel does without; where files are not known, each may have one.
     pub fn missing<'a>(&self, modules: &[&'a str]) -> Option<&'a str> {
-        modules.iter().copied().find(|module| self.has(module) && !loaded(module))
+        let may = |module: &str| match self.known() {
+            true => self.has(module),
+            // a kernel without it has no modules at all
+            false => Path::new("/proc/modules").exists(),
+        };
+        modules.iter().copied().find(|module| may(module) && !loaded(module))
     }
 
     /// Who keeps the module from being loaded when the kernel asks for `alias`.

@@ -8,13 +8,15 @@ use std::time::{Duration, Instant};
 
 use super::{TraceLosses, TraceOptions, TraceRecord};
 use crate::CollectError;
-use crate::nft::{Heard, NetlinkListener};
+use crate::nft::{Heard, NetlinkListener, rules_tell};
 use packets::Packets;
 
 /// Messages that one call takes.
 const AT_ONCE: usize = 8_192;
 /// How long a last look waits for the listener.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// The same while nothing but messages about other packets has come.
+const LONG_PATIENCE: Duration = Duration::from_secs(30);
 /// How long it waits at a time.
 const TICK: Duration = Duration::from_millis(50);
 
@@ -39,6 +41,12 @@ impl NetlinkCollector {
             return Err(CollectError::Backend { backend: "netlink_trace", reason });
         }
         let filter = options.filter.as_ref().map(|filter| filter.decisions.clone());
+        if filter.as_ref().is_some_and(|decisions| !rules_tell(decisions)) {
+            let reason = "nftables' rules, which choose the packets, cannot tell this filter: it \
+                asks for link addresses, VLAN tags, lengths or arithmetic, or for too much at once"
+                .into();
+            return Err(CollectError::Backend { backend: "netlink_trace", reason });
+        }
         Ok(Self {
             listener: NetlinkListener::start(inode, may_stay, filter)?,
             packets: Packets::new(inode, options.device.clone()),
@@ -51,29 +59,31 @@ impl NetlinkCollector {
         let begin = Instant::now();
         let all = timeout.is_zero();
         let mut records = Vec::new();
-        let mut messages = 0;
-        let mut next = self.listener.next(if all { TICK } else { timeout });
         // of messages about packets that are not selected nothing is handed out
+        let mut messages = 0;
         while records.len() < AT_ONCE && (all || messages < AT_ONCE) {
-            match next {
+            let patience = match (all, records.is_empty()) {
+                (false, _) => timeout,
+                (true, false) => PATIENCE,
+                (true, true) => LONG_PATIENCE,
+            };
+            // to come back for each message would cost more than the message
+            let left = patience.saturating_sub(begin.elapsed());
+            if left.is_zero() {
+                break;
+            }
+            match self.listener.next(left.min(TICK)) {
                 Some(Heard::Message(told)) => self.packets.take(&told, &mut records),
                 Some(Heard::AllUntil(instant)) if all && instant >= begin => break,
-                Some(Heard::AllUntil(_)) => {}
                 Some(Heard::Ended) => {
                     return Err(CollectError::Backend {
                         backend: "netlink_trace",
                         reason: "the kernel's messages have come to an end".into(),
                     });
                 }
-                None => {}
-            }
-            // to come back for each message would cost more than the message
-            let left = if all { PATIENCE } else { timeout }.saturating_sub(begin.elapsed());
-            if left.is_zero() {
-                break;
+                Some(Heard::AllUntil(_)) | None => {}
             }
             messages += 1;
-            next = self.listener.next(left.min(TICK));
         }
         Ok(records)
     }

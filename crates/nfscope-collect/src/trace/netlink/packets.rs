@@ -10,13 +10,15 @@ use nfscope_ruleset::netlink::trace::{TraceMessage, TraceType};
 
 use super::super::{Decision, DecisionKind, Entry, Head, Record, TraceRecord};
 use crate::drop::{DropRecord, NftPart, Note};
-use crate::nft::{MARK_TABLE, Told, place_of_mark};
+use crate::nft::{MARK_CHAIN, MARK_TABLE, Told, place_of_mark};
 
 /// Packets that are remembered.
 const MAX_PACKETS: usize = 16_384;
 /// Bytes of an Ethernet header, and of one with a VLAN tag.
 const LINK_BYTES: usize = 14;
 const TAGGED_BYTES: usize = 18;
+/// Protocols of VLAN tags.
+const TAGS: [u16; 3] = [0x8100, 0x88a8, 0x9100];
 /// `ARPHRD_ETHER`
 const ETHERNET: u16 = 1;
 const NF_DROP: i32 = 0;
@@ -36,6 +38,10 @@ struct Packet {
     open: bool,
     /// It was dropped, or somebody took it.
     over: bool,
+    /// Our table has marked it; others may be marked by the user's own rules.
+    marked: bool,
+    /// The rule that marks has spoken, since the last of our chains ended.
+    marking: bool,
     /// It was at the device that is asked for.
     selected: bool,
     /// The last of our own chains that it passed, by family.
@@ -75,13 +81,16 @@ impl Packets {
         }
         let Some(packet) = self.known.get_mut(&id) else { return };
         if message.table == MARK_TABLE {
+            packet.marking |= message.chain == MARK_CHAIN && message.rule_handle.is_some();
             let place = (message.kind == TraceType::Policy).then(|| place_of_mark(&message.chain));
             if let Some(place) = place.flatten() {
                 let passed = packet.marks.get(&message.family);
+                let marking = std::mem::take(&mut packet.marking);
                 if packet.over || passed.is_some_and(|passed| *passed >= place) {
                     self.started += 1;
                     *packet = Packet { start: self.started, ..Packet::default() };
                 }
+                packet.marked |= marking;
                 packet.marks.insert(message.family, place);
             }
             return;
@@ -100,7 +109,7 @@ impl Packets {
             self.device.is_none() || begins && (at_device(&told.input) || at_device(&told.output));
         packet.open = NFT_CODES.contains(&code);
         packet.over |= !packet.open && matches!(code & 0xff, NF_DROP | NF_STOLEN);
-        if !packet.selected {
+        if !packet.selected || !packet.marked {
             return;
         }
         if begins {
@@ -178,13 +187,15 @@ fn packet(told: &Told, inode: u32) -> DropRecord {
     let message = &told.message;
     let link = &message.link_header;
     let kind = message.iif_type.or(message.oif_type);
-    let has_link = kind == Some(ETHERNET) && link.len() >= LINK_BYTES;
     let word = |at: usize| link.get(at..at + 2).map_or(0, |w| u16::from_be_bytes([w[0], w[1]]));
+    // more bytes without a tag are not those of the link header alone
+    let tagged = link.len() == TAGGED_BYTES && TAGS.contains(&word(LINK_BYTES - 2));
+    let has_link = kind == Some(ETHERNET) && (link.len() == LINK_BYTES || tagged);
     let (mut frame, mut ethertype, mut tag) = (vec![0; LINK_BYTES], by_family(message), None);
     if has_link {
         frame.copy_from_slice(&link[..LINK_BYTES]);
         ethertype = word(LINK_BYTES - 2);
-        if link.len() >= TAGGED_BYTES {
+        if tagged {
             tag = Some((ethertype, word(LINK_BYTES)));
             ethertype = word(TAGGED_BYTES - 2);
         }

@@ -16,6 +16,8 @@ use super::passages::{Around, Passage};
 pub(super) struct Traversal {
     pub number: u32,
     pub entered_ns: u64,
+    /// The earliest that it can have been.
+    pub earliest_ns: u64,
     pub base: ChainRef,
     pub table_handle: u64,
     pub netns: u32,
@@ -125,6 +127,7 @@ fn follow(traversal: &mut Traversal, decision: &Decision, verdict: Verdict) -> A
     let returned = returned.flatten().map(|p| (p.chain.clone(), jumped(p)));
     Around {
         entered_ns: traversal.entered_ns,
+        earliest_ns: traversal.earliest_ns,
         code: decision.code,
         left,
         to_the_end: decision.kind == DecisionKind::End,

@@ -22,7 +22,8 @@ struct Orders<'a> {
     place: &'a ChainRef,
     table_handle: Option<u64>,
     inode: u32,
-    at: u64,
+    /// When the packet entered: between these.
+    between: [u64; 2],
     last: bool,
 }
 
@@ -32,12 +33,24 @@ struct Pending;
 impl Orders<'_> {
     /// The rules of a chain in their order, if they can be known.
     fn of(&self, chain: &str) -> Result<Option<Arc<Order>>, Pending> {
+        let [earliest, latest] = self.between;
+        let order = self.at(chain, latest)?;
+        // it is known only if it was the same all the time
+        match order {
+            Some(order) if earliest < latest => {
+                Ok(self.at(chain, earliest)?.filter(|before| *before == order))
+            }
+            order => Ok(order),
+        }
+    }
+
+    fn at(&self, chain: &str, at: u64) -> Result<Option<Arc<Order>>, Pending> {
         let query = ChainQuery {
             family: self.place.family,
             table: &self.place.table,
             table_handle: self.table_handle,
             chain,
-            at: self.at,
+            at,
         };
         match self.rules.order(self.inode, &query) {
             Lookup::Known(order) => Ok(Some(order)),
@@ -105,8 +118,9 @@ impl Rules {
             _ => return Answer::Ready,
         };
         let table_handle = (*table_handle != 0).then_some(*table_handle);
-        let (inode, at) = (trace.netns.inode, around.entered_ns);
-        let orders = Orders { rules: self, place: &place, table_handle, inode, at, last };
+        let between = [around.earliest_ns, around.entered_ns];
+        let inode = trace.netns.inode;
+        let orders = Orders { rules: self, place: &place, table_handle, inode, between, last };
         let told = || -> Result<_, Pending> {
             let mut evaluation = Evaluation::default();
             if *expr {
@@ -145,10 +159,10 @@ impl Rules {
             Step::End(end) => &end.place,
             _ => return,
         };
-        let (table_handle, at) = (step.table_handle, step.around.entered_ns);
-        let table_handle = (table_handle != 0).then_some(table_handle);
+        let between = [step.around.earliest_ns, step.around.entered_ns];
+        let table_handle = (step.table_handle != 0).then_some(step.table_handle);
         let inode = step.trace.netns.inode;
-        let orders = Orders { rules: self, place, table_handle, inode, at, last: true };
+        let orders = Orders { rules: self, place, table_handle, inode, between, last: true };
         let _ = orders.not_matched(&step.around);
     }
 

@@ -257,6 +257,7 @@ impl TraceResolver {
         way.open.push(Traversal {
             number: head.traversal,
             entered_ns: head.monotonic_ns,
+            earliest_ns: head.earliest_ns,
             base: place.clone(),
             table_handle: chain.table_handle,
             netns: entry.packet.netns,
@@ -289,7 +290,7 @@ impl TraceResolver {
         way.netns = traversal.netns;
         let (place, depth) = (traversal.place(), traversal.depth());
         let (table_handle, packet) = (traversal.table_handle, Arc::clone(&traversal.packet));
-        let entered_ns = traversal.entered_ns;
+        let (entered_ns, earliest_ns) = (traversal.entered_ns, traversal.earliest_ns);
         let step = |(sequence, miss): (u32, &Miss)| {
             let step = Step::NoMatch(Box::new(NoMatch {
                 traversal: head.traversal,
@@ -306,7 +307,7 @@ impl TraceResolver {
             step.table_handle = table_handle;
             step.registers = miss.registers;
             step.packet = Some(Arc::clone(&packet));
-            step.around = Around { entered_ns, code: BREAK, ..Around::default() };
+            step.around = Around { entered_ns, earliest_ns, code: BREAK, ..Around::default() };
             step
         };
         (first..).zip(misses).map(step).collect()

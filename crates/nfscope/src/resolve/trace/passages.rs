@@ -23,6 +23,8 @@ pub(super) struct Around {
     /// When the base chain was entered: the ruleset of that time is what the
     /// packet passes.
     pub entered_ns: u64,
+    /// The earliest that it can have been.
+    pub earliest_ns: u64,
     /// `enum nft_verdicts` or `NF_*`.
     pub code: i32,
     /// Passages that end with the step, the innermost first.

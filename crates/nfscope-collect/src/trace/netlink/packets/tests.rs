@@ -28,6 +28,11 @@ fn mark(chain: &str) -> TraceMessage {
     message(MARK_TABLE, chain)
 }
 
+/// The rule that marks.
+fn marks() -> TraceMessage {
+    TraceMessage { rule_handle: Some(2), kind: TraceType::Rule, ..message(MARK_TABLE, MARK_CHAIN) }
+}
+
 /// A rule of the user's, the first of its traversal or not.
 fn rule(first: bool, verdict: Verdict) -> TraceMessage {
     let network_header = if first { vec![0x45; 40] } else { Vec::new() };
@@ -58,22 +63,25 @@ fn numbers(records: &[TraceRecord]) -> Vec<(u64, u32, u32)> {
 #[test]
 fn packets_of_one_number_are_told_apart() {
     let mut packets = Packets::new(9, None);
-    let way = || vec![mark("hook0"), rule(true, Verdict::Continue), message("filter", "input")];
+    let way = || {
+        let rule = rule(true, Verdict::Continue);
+        vec![marks(), mark("hook0"), rule, message("filter", "input")]
+    };
     let records = take(&mut packets, [way(), vec![mark("hook1")], way()].concat());
     assert_eq!(
         numbers(&records),
         [(1, 1, 1), (1, 1, 2), (1, 1, 3), (2, 1, 1), (2, 1, 2), (2, 1, 3)]
     );
     // the same packet at its next hook
-    let records = take(&mut packets, [vec![mark("hook1")], way()[1..].to_vec()].concat());
+    let records = take(&mut packets, [vec![mark("hook1")], way()[2..].to_vec()].concat());
     assert_eq!(numbers(&records), [(2, 2, 4), (2, 2, 5), (2, 2, 6)]);
 }
 
 #[test]
 fn what_was_dropped_does_not_come_again() {
     let mut packets = Packets::new(9, None);
-    let dropped = vec![mark("hook0"), rule(true, Verdict::Drop)];
-    let later = vec![mark("hook1"), rule(true, Verdict::Accept)];
+    let dropped = vec![marks(), mark("hook0"), rule(true, Verdict::Drop)];
+    let later = vec![marks(), mark("hook1"), rule(true, Verdict::Accept)];
     let records = take(&mut packets, [dropped, later].concat());
     assert_eq!(numbers(&records), [(1, 1, 1), (1, 1, 2), (2, 1, 1), (2, 1, 2)]);
 }
@@ -81,23 +89,33 @@ fn what_was_dropped_does_not_come_again() {
 #[test]
 fn a_traversal_whose_beginning_is_lost_has_no_entry() {
     let mut packets = Packets::new(9, None);
-    let records = take(&mut packets, vec![mark("hook0"), rule(false, Verdict::Continue)]);
+    let records = take(&mut packets, vec![marks(), mark("hook0"), rule(false, Verdict::Continue)]);
     assert_eq!(numbers(&records), [(1, 1, 1)]);
     assert!(matches!(records[0].what, Record::Decision(_)));
     // but for a packet that the rule took
-    let records = take(&mut packets, vec![mark("hook0"), rule(false, Verdict::Stolen)]);
+    let records = take(&mut packets, vec![marks(), mark("hook0"), rule(false, Verdict::Stolen)]);
     assert!(matches!(records[0].what, Record::Entry(_)));
 }
 
 #[test]
 fn a_packet_is_selected_at_its_device() {
     let mut packets = Packets::new(9, Some("eth1".into()));
-    let mut records = Vec::new();
+    let mut records = take(&mut packets, vec![marks(), mark("hook0")]);
     packets.take(&told(rule(true, Verdict::Accept), "eth0"), &mut records);
     assert!(records.is_empty());
     packets.take(&told(rule(true, Verdict::Accept), "eth1"), &mut records);
     packets.take(&told(rule(true, Verdict::Accept), "eth0"), &mut records);
     assert_eq!(numbers(&records), [(1, 2, 1), (1, 2, 2), (1, 3, 3), (1, 3, 4)]);
+}
+
+#[test]
+fn what_others_have_marked_is_not_told() {
+    let mut packets = Packets::new(9, None);
+    let theirs = vec![mark("hook0"), rule(true, Verdict::Accept), mark("hook1")];
+    assert!(take(&mut packets, theirs).is_empty());
+    // the next one of that number is ours, too
+    let ours = vec![marks(), mark("hook0"), rule(true, Verdict::Accept)];
+    assert_eq!(numbers(&take(&mut packets, ours)), [(2, 1, 1), (2, 1, 2)]);
 }
 
 #[test]

@@ -49,15 +49,21 @@ pub fn proofs(modprobe: &Modprobe) -> Vec<Proof> {
             format!("nf_conntrack_log_invalid is {value} ({whose}): invalid segments are ");
         let claimed = claimed
             + match (on, seen_at_all) {
-                (true, true) => "in the kernel log",
-                (true, false) => "not in the kernel log: no logger, or nf_log_all_netns is 0",
+                (true, true) => "in the kernel log, where its logger is bound",
+                (true, false) => {
+                    "not in the kernel log but for the first namespace: no logger, or \
+                     nf_log_all_netns is 0"
+                }
                 (false, _) => "not in the kernel log",
             };
         let seen = ready().and_then(|()| logged(&value, on && seen_at_all));
         all.push(Proof::of(TOPIC, claimed, seen));
     }
+    // 0 is no limit
     let number = |name: &str| setting(name)?.parse::<usize>().ok();
-    if let Some(most) = number("netfilter.nf_conntrack_max").filter(|most| *most <= SMALL) {
+    if let Some(most) =
+        number("netfilter.nf_conntrack_max").filter(|most| (1..=SMALL).contains(most))
+    {
         let claimed =
             format!("nf_conntrack_max is {most}: packets of further connections are dropped");
         all.push(Proof::of(TOPIC, claimed, ready().and_then(|()| full(most))));

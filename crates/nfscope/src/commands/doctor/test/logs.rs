@@ -124,12 +124,14 @@ fn refused(modprobe: &Modprobe, claimed: &str) -> Proof {
         let alias = families::ALL[0].alias();
         if let Some(module) = modprobe.module(&alias) {
             let would = place.run("modprobe", &["-n", "-v", "--", &alias], "")?;
-            // what the module needs may be loaded all the same
+            let loads = || would.lines().filter(|line| line.contains("insmod")).map(str::trim);
             let file = format!("/{module}.ko");
-            let its_own =
-                |line: &&str| line.contains("insmod") && line.replace('-', "_").contains(&file);
-            if let Some(line) = would.lines().find(its_own) {
-                return Ok((false, format!("modprobe would load it: {}", line.trim())));
+            if let Some(line) = loads().find(|line| line.replace('-', "_").contains(&file)) {
+                return Ok((false, format!("modprobe would load it: {line}")));
+            }
+            // to ask for it would load what it needs all the same
+            if let Some(line) = loads().next() {
+                return Ok((true, format!("modprobe would load only what it needs: {line}")));
             }
         }
         if !loaded("nft_log") {
@@ -195,6 +197,8 @@ fn legacy_traced(modprobe: &Modprobe, loggers: &Loggers, all: Option<bool>) -> P
     let seen = || -> Seen {
         anyhow::ensure!(all.is_some(), "whether nf_log_all_netns is on is not known here");
         need(modprobe, modules)?;
+        // kernels before 5.13 ask for one with the rule, others refuse it
+        anyhow::ensure!(registered, "such a rule would ask for a logger, or is refused");
         let mut kernel_log = KernelLog::open()?;
         let place = Place::new()?;
         place.run(program, &["-t", "raw", "-A", "OUTPUT", "-p", "udp", "-j", "TRACE"], "")?;

@@ -68,7 +68,10 @@ fn rp_filter(value: &str, whose: &str, modprobe: &Modprobe) -> Proof {
         (None, _) => ("without a way for an answer", false),
     };
     let fate = if taken { "are taken" } else { "are dropped" };
-    let claimed = format!("rp_filter is {value} ({whose}): packets {way} {fate}");
+    // the higher of this and the device's own counts
+    let claimed = format!(
+        "conf.all.rp_filter is {value} ({whose}): packets {way} {fate} at devices whose own is 0"
+    );
     Proof::of("rp_filter", claimed, arrives(value, other, taken))
 }
 
