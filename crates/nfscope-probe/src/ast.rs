@@ -75,6 +75,24 @@ pub enum Comparison {
     GreaterOrEqual,
 }
 
+impl Comparison {
+    /// The same with its sides exchanged.
+    pub fn turned(self) -> Self {
+        match self {
+            Self::Less => Self::Greater,
+            Self::LessOrEqual => Self::GreaterOrEqual,
+            Self::Greater => Self::Less,
+            Self::GreaterOrEqual => Self::LessOrEqual,
+            same => same,
+        }
+    }
+
+    /// Whether it asks which side is greater.
+    pub fn orders(self) -> bool {
+        !matches!(self, Self::Equal | Self::NotEqual)
+    }
+}
+
 /// The name of a type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TypeName {
@@ -99,9 +117,24 @@ pub enum BaseName {
         size: u32,
         /// It may be negative.
         signed: bool,
+        /// What it stands for.
+        kind: NumberKind,
     },
     /// A typedef.
     Named(String),
+}
+
+/// What a number stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NumberKind {
+    /// Itself.
+    Plain,
+    /// A character of a text: C's `char`, not `u8`.
+    Char,
+    /// `bool`
+    Bool,
+    /// It is a register, of which nobody knows what type it has.
+    Unknown,
 }
 
 pub use nfscope_kernel::btf::Tag;

@@ -1,12 +1,13 @@
 //! The programs: `int stub(void *context, u8 *data)`, whose result is an [`Answer`].
 //!
-//! Registers: r6 the context, r7 the data, r8 which fields could not be read (a
-//! bit each), r9 the address or value that is looked for. On the stack: a word
-//! that is read at r10-8, the left side of a comparison at r10-16, a text that is
-//! compared from r10-64 on.
+//! Registers: r6 the context, r7 the data, r9 the address or value that is looked
+//! for. On the stack: a word that is read at r10-8, the left side of a comparison
+//! at r10-16, a text that is compared from r10-64 on.
 //!
-//! The data: the word of r8; the latency, which the caller fills in before the
-//! return's program; then the fields, each from a multiple of eight on.
+//! The data: a word of bits, which fields could not be read; the latency, which the
+//! caller fills in before the return's program; then the fields, each from a
+//! multiple of eight on. The bits are not kept in a register: there the verifier
+//! would know their values, and walk through each mixture of read and unread fields.
 
 use nfscope_filter::Insn;
 
@@ -41,13 +42,14 @@ const SECOND: Reg = Reg(2);
 const THIRD: Reg = Reg(3);
 const CONTEXT: Reg = Reg(6);
 const DATA: Reg = Reg(7);
-const FAILED: Reg = Reg(8);
 const HERE: Reg = Reg(9);
 const STACK: Reg = Reg(10);
 
 const WORD: i16 = -8;
 const LEFT: i16 = -16;
 const TEXT: i16 = -64;
+/// Where the bits are.
+const FAILED: i16 = 0;
 /// Where the latency is.
 const LATENCY: i16 = 8;
 
@@ -77,9 +79,8 @@ pub fn program(
     let out = &mut coder.out;
     out.copy(CONTEXT, FIRST);
     out.copy(DATA, SECOND);
-    match phase {
-        Phase::Entry => out.set(FAILED, 0),
-        Phase::Return => out.load(FAILED, DATA, 0),
+    if phase == Phase::Entry {
+        out.store_zero(DATA, FAILED);
     }
     let (no, unread) = (out.label(), out.label());
     if let Some(condition) = condition {
@@ -91,7 +92,6 @@ pub fn program(
         coder.field(index, &reading.source);
     }
     let out = &mut coder.out;
-    out.store(DATA, 0, FAILED);
     out.set(RESULT, Answer::Yes as u64);
     out.exit();
     for (label, answer) in [(no, Answer::No), (unread, Answer::Unread)] {
@@ -148,8 +148,10 @@ impl Coder {
         }
         self.out.jump(done);
         self.out.place(failed);
-        self.out.set(FIRST, 1 << (index % MOST_FIELDS));
-        self.out.or_register(FAILED, FIRST);
+        self.out.load(FIRST, DATA, FAILED);
+        self.out.set(SECOND, 1 << (index % MOST_FIELDS));
+        self.out.or_register(FIRST, SECOND);
+        self.out.store(DATA, FAILED, FIRST);
         self.out.place(done);
     }
 
@@ -191,8 +193,9 @@ impl Coder {
             }
             Start::Kept(index) => {
                 let index = index as usize;
-                self.out.set(FIRST, 1 << (index % MOST_FIELDS));
-                self.out.and_register(FIRST, FAILED);
+                self.out.load(FIRST, DATA, FAILED);
+                self.out.set(SECOND, 1 << (index % MOST_FIELDS));
+                self.out.and_register(FIRST, SECOND);
                 self.out.jump_if_small(FIRST, jump::NOT_EQUAL, 0, failed);
                 let at = self.offset(index);
                 self.out.load(HERE, DATA, at);
@@ -278,7 +281,12 @@ impl Coder {
             Source::Memory { size: whole, way } => {
                 self.way(way, unread);
                 // an array that it fills has no zero behind it
-                self.read(Helper::ReadText, (STACK, TEXT), size.min(whole + 1), unread);
+                self.read(
+                    Helper::ReadText,
+                    (STACK, TEXT),
+                    size.min(whole.saturating_add(1)),
+                    unread,
+                );
             }
             Source::Text { way, .. } => {
                 self.way(way, unread);

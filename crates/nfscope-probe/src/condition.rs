@@ -1,6 +1,6 @@
 //! Conditions: which of their parts are asked at the entry, which at the return.
 
-use crate::ast::{Comparison, Expr, Node, Operator, Span};
+use crate::ast::{Comparison, Expr, Node, NumberKind, Operator, Span};
 use crate::error::Mistake;
 use crate::names;
 use crate::plan::{Condition, Number, Operand, Phase, Source, Start, Way};
@@ -132,13 +132,9 @@ impl Builder<'_, '_> {
             _ => {}
         }
         let value = self.scope.value(expr)?;
-        match value.number(self.scope.btf) {
-            Some(number) => Ok(Side::Read(Box::new((number, value)))),
-            None => {
-                let text = format!("{} cannot be compared with it", value.ty.text(self.scope.btf));
-                Err(Mistake::new(expr.span.clone(), text))
-            }
-        }
+        let number = value.number(self.scope.btf);
+        let number = number.map_err(|text| Mistake::new(expr.span.clone(), text))?;
+        Ok(Side::Read(Box::new((number, value))))
     }
 
     fn masked<'e>(&self, of: &'e Expr, mask: &'e Expr) -> Result<Side<'e>, Mistake> {
@@ -152,7 +148,7 @@ impl Builder<'_, '_> {
         };
         let bits = u64::try_from(bits)
             .map_err(|_| Mistake::new(mask.span.clone(), "a mask is not negative"))?;
-        read.0.mask = Some(bits);
+        read.0.mask = Some(read.0.mask.map_or(bits, |before| before & bits));
         // what is left of a number by a mask has no sign
         read.0.signed = false;
         Ok(Side::Read(read))
@@ -172,6 +168,9 @@ impl Builder<'_, '_> {
         }
         match (self.side(left)?, self.side(right)?) {
             (Side::Read(left), Side::Read(right)) => {
+                for side in [&left, &right] {
+                    self.sign_known(side, comparison.orders(), span)?;
+                }
                 let signed = left.0.signed || right.0.signed;
                 let wide = |n: &Number| !n.signed && n.bits == 64;
                 if signed && (wide(&left.0) || wide(&right.0)) {
@@ -183,7 +182,7 @@ impl Builder<'_, '_> {
             }
             (Side::Read(read), other) => self.constant_side(comparison, *read, other, &right.span),
             (other, Side::Read(read)) => {
-                self.constant_side(turned(comparison), *read, other, &left.span)
+                self.constant_side(comparison.turned(), *read, other, &left.span)
             }
             (Side::Name(name), _) => Err(self.scope.unknown(name, left.span.clone())),
             (_, Side::Name(name)) => Err(self.scope.unknown(name, right.span.clone())),
@@ -210,6 +209,9 @@ impl Builder<'_, '_> {
             }
             _ => return Err(Mistake::new(span.clone(), "a number was expected")),
         };
+        let read = (number, value);
+        self.sign_known(&read, comparison.orders() || wanted < 0, span)?;
+        let (number, value) = read;
         let bits = number.bits;
         let (least, most) = match number.signed {
             true => (-(1i128 << (bits - 1)), (1i128 << (bits - 1)) - 1),
@@ -227,6 +229,23 @@ impl Builder<'_, '_> {
         Ok(Condition::Compare { comparison, signed, left, right })
     }
 
+    /// Refuses what depends on the sign of a register whose type nobody knows.
+    fn sign_known(
+        &self,
+        (number, value): &(Number, Value),
+        asked: bool,
+        span: &Span,
+    ) -> Result<(), Mistake> {
+        let form = value.ty.form(self.scope.btf);
+        let unknown = matches!(form, Form::Number { kind: NumberKind::Unknown, .. });
+        if asked && unknown && number.mask.is_none() {
+            let text = "whether it is an int, which may be negative, is not known here: \
+                        say so, as in (int)ret < 0, or (u64)ret";
+            return Err(Mistake::new(span.clone(), text));
+        }
+        Ok(())
+    }
+
     fn constant(&self, name: &str, own: &[(String, i64)], span: &Span) -> Result<i64, Mistake> {
         let fixed = match name {
             "true" => Some(1),
@@ -240,9 +259,9 @@ impl Builder<'_, '_> {
             .or_else(|| self.scope.btf.constant(name));
         found.ok_or_else(|| {
             let mut mistake = self.scope.unknown(name, span.clone());
-            mistake.text =
-                format!("{name} is neither an argument or field here nor a constant's name");
             if let Some((_, known)) = &mut mistake.meant {
+                mistake.text =
+                    format!("{name} is neither an argument or field here nor a constant's name");
                 known.extend(own.iter().map(|(name, _)| name.clone()));
                 known.extend(names::all().map(str::to_owned));
             }
@@ -285,10 +304,7 @@ impl Builder<'_, '_> {
 
     fn text_source(&self, field: &Expr) -> Result<(Source, Phase), Mistake> {
         let scope = self.scope;
-        if let Node::Name(name) = &field.node
-            && name == "comm"
-            && scope.name(name, &field.span)?.is_none()
-        {
+        if scope.is_command(field)? {
             return Ok((Source::Command, Phase::Entry));
         }
         let value = scope.value(field)?;
@@ -329,16 +345,5 @@ impl Builder<'_, '_> {
         let way = Way::of(Start::Kept(index));
         let (memory, mask) = (None, None);
         Operand::Read(Number { way, memory, first_bit: 0, bits: 64, signed, swap: 0, mask })
-    }
-}
-
-/// The comparison with its sides exchanged.
-fn turned(comparison: Comparison) -> Comparison {
-    match comparison {
-        Comparison::Less => Comparison::Greater,
-        Comparison::LessOrEqual => Comparison::GreaterOrEqual,
-        Comparison::Greater => Comparison::Less,
-        Comparison::GreaterOrEqual => Comparison::LessOrEqual,
-        same => same,
     }
 }

@@ -43,7 +43,7 @@ pub fn decode(reading: &Reading, index: usize, at: u32, data: &[u8]) -> Option<D
             let word = u64::from_ne_bytes(bytes.get(..8)?.try_into().ok()?);
             let value =
                 if number.signed { i128::from(word.cast_signed()) } else { i128::from(word) };
-            let (datum, text) = one(&reading.style, value);
+            let (datum, text) = one(&reading.style, value, number.bits);
             Some(Decoded { datum, text, cut: false })
         }
         Source::Text { size, .. } => Some(text(bytes.get(..*size as usize)?, true)),
@@ -59,9 +59,13 @@ fn text(bytes: &[u8], room: bool) -> Decoded {
     Decoded { datum: Datum::Text(bytes.get(..end).unwrap_or_default().to_vec()), text: None, cut }
 }
 
-fn one(style: &Style, value: i128) -> (Datum, Option<String>) {
+/// A number of so many bits.
+fn one(style: &Style, value: i128, bits: u32) -> (Datum, Option<String>) {
     match style {
-        Style::Hex => (Datum::Number(value), Some(format!("{:#x}", value as u64))),
+        Style::Hex => {
+            let all = u64::MAX >> 64u32.saturating_sub(bits.max(1));
+            (Datum::Number(value), Some(format!("{:#x}", value as u64 & all)))
+        }
         Style::Bool if value == 0 || value == 1 => (Datum::Bool(value == 1), None),
         Style::Ip => {
             let address = Ipv4Addr::from(value as u32).to_string();
@@ -91,7 +95,7 @@ fn memory(style: &Style, bytes: &[u8]) -> Option<Decoded> {
             let mut words = Vec::new();
             for chunk in bytes.chunks(*size as usize) {
                 let value = element(chunk, *signed, *swap)?;
-                let (datum, name) = one(each, value);
+                let (datum, name) = one(each, value, size.saturating_mul(8));
                 words.push(name.unwrap_or_else(|| value.to_string()));
                 list.push(datum);
             }
@@ -180,9 +184,11 @@ mod tests {
     #[test]
     fn names_of_numbers() {
         let names = Style::Names(vec![("AF_INET".into(), 2)]);
-        assert_eq!(one(&names, 2), (Datum::Number(2), Some("AF_INET".into())));
-        assert_eq!(one(&names, 3), (Datum::Number(3), None));
-        assert_eq!(one(&Style::Hex, 255).1.unwrap(), "0xff");
+        assert_eq!(one(&names, 2, 16), (Datum::Number(2), Some("AF_INET".into())));
+        assert_eq!(one(&names, 3, 16), (Datum::Number(3), None));
+        assert_eq!(one(&Style::Hex, 255, 64).1.unwrap(), "0xff");
+        assert_eq!(one(&Style::Hex, -2, 32).1.unwrap(), "0xfffffffe");
+        assert_eq!(one(&Style::Hex, -1, 64).1.unwrap(), "0xffffffffffffffff");
     }
 
     #[test]

@@ -22,6 +22,8 @@ mod parse;
 mod plan;
 mod scope;
 mod style;
+#[cfg(test)]
+mod tests;
 mod tokens;
 mod type_names;
 mod types;

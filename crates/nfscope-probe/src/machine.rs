@@ -49,6 +49,16 @@ impl Machine {
         }
     }
 
+    /// Some machine.
+    #[cfg(test)]
+    pub fn sample() -> Self {
+        let names = ["di", "si", "dx", "cx", "r8", "r9", "ax", "sp"];
+        let registers = names.iter().zip(0..).map(|(name, n)| ((*name).to_owned(), 8 * n));
+        let arguments = (0..6).map(|n| 8 * n).collect();
+        let registers = registers.collect();
+        Self { registers, arguments, returned: 48, stack: 56, stack_arguments: 8 }
+    }
+
     fn arm64(first: u16, stack: u16, counter: u16) -> Option<Self> {
         let x = |n: u16| first + 8 * n;
         let mut registers: Vec<_> = (0..31).map(|n| (format!("x{n}"), x(n))).collect();
@@ -80,6 +90,15 @@ impl Machine {
     /// The byte of a register of this name.
     pub fn register(&self, name: &str) -> Option<u16> {
         self.registers.iter().find(|(known, _)| known == name).map(|(_, at)| *at)
+    }
+
+    /// The name of the register that an argument of this number has if all before
+    /// it have one each; without one, of the first argument's.
+    pub fn argument_name(&self, number: usize) -> &str {
+        let at = self.arguments.get(number).or(self.arguments.first());
+        // behind the kernel's own names stand those that everybody uses
+        let named = self.registers.iter().rfind(|(_, of)| Some(of) == at);
+        named.map_or("sp", |(name, _)| name)
     }
 
     /// Names of all registers.

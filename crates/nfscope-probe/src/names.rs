@@ -243,14 +243,12 @@ pub fn of_argument(function: &str, argument: usize) -> Option<Table> {
     }
 }
 
-/// The names of a struct's member; without one of a tracepoint's field.
+/// The names of a struct's member.
 pub fn of_member(parent: Option<&str>, member: &str) -> Option<Table> {
     match (parent, member) {
         (_, "skc_family" | "sa_family" | "ss_family" | "sin_family" | "sin6_family")
-        | (None | Some("proto_ops" | "net_proto_family" | "dst_ops"), "family") => Some(FAMILIES),
-        (_, "skc_state")
-        | (None, "oldstate" | "newstate")
-        | (Some("inet_timewait_sock"), "tw_substate") => Some(STATES),
+        | (Some("proto_ops" | "net_proto_family" | "dst_ops"), "family") => Some(FAMILIES),
+        (_, "skc_state") | (Some("inet_timewait_sock"), "tw_substate") => Some(STATES),
         (Some("sock"), "sk_protocol") => Some(PROTOCOLS),
         (Some("iphdr"), "protocol") | (Some("ipv6hdr"), "nexthdr") => Some(PROTOCOLS),
         (Some("sock"), "sk_type") => Some(KINDS),

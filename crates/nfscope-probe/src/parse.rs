@@ -8,6 +8,9 @@ use crate::type_names::{begins_type, type_name};
 
 /// Nesting beyond which nobody writes.
 const DEPTH: u32 = 64;
+/// Members, elements, operators and stars of one expression at most: what reads it
+/// later calls itself for each.
+const STEPS: u32 = 256;
 
 /// Reads `FIELD… [if CONDITION]`.
 pub fn parse(text: &str) -> Result<Query, Mistake> {
@@ -16,6 +19,7 @@ pub fn parse(text: &str) -> Result<Query, Mistake> {
     while !parser.ended() {
         if parser.name_is("if") {
             parser.at += 1;
+            parser.steps = 0;
             let condition = parser.expression(0)?;
             if !parser.ended() {
                 return Err(parser.unexpected("the condition ends here; fields stand before it"));
@@ -24,6 +28,9 @@ pub fn parse(text: &str) -> Result<Query, Mistake> {
             break;
         }
         query.fields.push(parser.field()?);
+        if (0..3).any(|level| parser.operator(level).is_some()) {
+            return Err(parser.unexpected("conditions stand behind if, as in: if ret < 0"));
+        }
         parser.take(",");
     }
     Ok(query)
@@ -43,12 +50,13 @@ pub struct Parser<'a> {
     /// The next one.
     pub at: usize,
     depth: u32,
+    steps: u32,
 }
 
 impl<'a> Parser<'a> {
     /// At the beginning of a text.
     pub fn new(text: &'a str) -> Result<Self, Mistake> {
-        Ok(Self { text, tokens: split(text)?, at: 0, depth: 0 })
+        Ok(Self { text, tokens: split(text)?, at: 0, depth: 0, steps: 0 })
     }
 
     /// Whether nothing is left.
@@ -75,6 +83,15 @@ impl<'a> Parser<'a> {
     /// A mistake at the next token.
     pub fn unexpected(&self, text: &str) -> Mistake {
         Mistake::new(self.span(), text)
+    }
+
+    /// Counts a part of the expression, which the next token is.
+    pub fn step(&mut self) -> Result<(), Mistake> {
+        self.steps += 1;
+        if self.steps > STEPS {
+            return Err(self.unexpected("this is too long: from here on nothing is read"));
+        }
+        Ok(())
     }
 
     /// Whether the next token is this name.
@@ -121,6 +138,7 @@ impl<'a> Parser<'a> {
     }
 
     fn field(&mut self) -> Result<Field, Mistake> {
+        self.steps = 0;
         let expr = self.unary()?;
         let label = self.text.get(expr.span.clone()).unwrap_or_default().to_owned();
         let format = if self.take(":") { Some(format(self)?) } else { None };
@@ -134,6 +152,7 @@ impl<'a> Parser<'a> {
         }
         let mut left = self.expression(level + 1)?;
         while let Some(operator) = self.operator(level) {
+            self.step()?;
             self.at += 1;
             let right = self.expression(level + 1)?;
             let span = left.span.start..right.span.end;
@@ -215,6 +234,9 @@ impl<'a> Parser<'a> {
         let start = self.span().start;
         let mut expr = self.primary()?;
         loop {
+            if [".", "->", "["].iter().any(|sign| self.sign_is(0, sign)) {
+                self.step()?;
+            }
             let node = if self.take(".") || self.take("->") {
                 Node::Member(Box::new(expr), self.name("a member's name")?)
             } else if self.take("[") {
@@ -266,6 +288,7 @@ impl<'a> Parser<'a> {
         self.expect(",")?;
         let mut path = vec![self.name("a member's name")?];
         while self.take(".") {
+            self.step()?;
             path.push(self.name("a member's name")?);
         }
         self.expect(")")?;

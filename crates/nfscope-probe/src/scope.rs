@@ -2,7 +2,7 @@
 
 use nfscope_kernel::btf::Btf;
 
-use crate::ast::Span;
+use crate::ast::{Expr, Node, NumberKind, Span};
 use crate::error::Mistake;
 use crate::machine::{Machine, in_one_register};
 use crate::names;
@@ -90,7 +90,9 @@ impl Named {
 /// What is there everywhere, unless an argument has its name.
 const CURRENT: [(&str, Current); 4] =
     [("pid", Current::Pid), ("tid", Current::Tid), ("uid", Current::Uid), ("cpu", Current::Cpu)];
-const WORD: Type = Type::Number { size: 8, signed: false };
+const WORD: Type = Type::plain(8, false);
+/// The task's name: it is there everywhere, too, but text.
+const COMMAND: &str = "comm";
 /// Arguments beyond are no longer believed.
 const MOST_ARGUMENTS: usize = 16;
 
@@ -107,10 +109,17 @@ impl Scope<'_> {
         };
         let current = || {
             let (_, current) = CURRENT.iter().find(|(known, _)| *known == name)?;
-            let ty = Type::Number { size: 4, signed: false };
-            Some(Named::value(Start::Current(*current), ty, Phase::Entry))
+            Some(Named::value(Start::Current(*current), Type::plain(4, false), Phase::Entry))
         };
         Ok(found.or_else(current))
+    }
+
+    /// Whether it is the task's name.
+    pub fn is_command(&self, expr: &Expr) -> Result<bool, Mistake> {
+        match &expr.node {
+            Node::Name(name) if name == COMMAND => Ok(self.name(name, &expr.span)?.is_none()),
+            _ => Ok(false),
+        }
     }
 
     fn of_function(
@@ -144,7 +153,7 @@ impl Scope<'_> {
                     return Err(Mistake::new(span.clone(), text));
                 }
                 Some(p) => Type::Id(p.returned),
-                None => Type::Number { size: 8, signed: true },
+                None => Type::Number { size: 8, signed: false, kind: NumberKind::Unknown },
             };
             let start = Start::Register(self.machine.returned);
             let mut value = Named::value(start, ty, Phase::Return);
@@ -178,12 +187,13 @@ impl Scope<'_> {
             None => WORD,
         };
         // what does not fill one register moves all behind it
-        for (name, id) in parameters.iter().take(number + 1) {
+        for (name, id) in parameters.iter().take(number.saturating_add(1)) {
             if !in_one_register(self.btf, *id) {
                 let what = self.btf.declaration(*id, "");
                 return wrong(format!(
                     "{name} is a {what} itself, not a pointer to one: where it and the arguments \
-                     behind it are is not known"
+                     behind it are is not known; registers can be read: @{}",
+                    self.machine.argument_name(number)
                 ));
             }
         }
@@ -226,8 +236,12 @@ impl Scope<'_> {
 
     /// The mistake of a name that nothing has.
     pub fn unknown(&self, name: &str, span: Span) -> Mistake {
+        if name == COMMAND {
+            let text = "comm is text: it is printed, or compared with one, as in comm == \"cat\"";
+            return Mistake::new(span, text);
+        }
         let mut known: Vec<String> = CURRENT.iter().map(|(n, _)| (*n).to_owned()).collect();
-        known.push("comm".into());
+        known.push(COMMAND.into());
         let text = match &self.place {
             Place::Function { prototype: None, untyped, .. } => format!(
                 "{name} is not known: {untyped}; name arguments by number and give them a type, \

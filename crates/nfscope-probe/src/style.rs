@@ -3,7 +3,7 @@
 
 use nfscope_kernel::btf::{Btf, Tag};
 
-use crate::ast::{Field, Format, Span};
+use crate::ast::{Field, Format, NumberKind, Span};
 use crate::error::Mistake;
 use crate::formats::MOST_BYTES;
 use crate::plan::{Number, Phase, Source};
@@ -84,11 +84,12 @@ impl Scope<'_> {
     /// How a field is read and printed.
     pub fn reading(&self, field: &Field) -> Result<Reading, Mistake> {
         let label = field.label.clone();
-        if let crate::ast::Node::Name(name) = &field.expr.node
-            && name == "comm"
-            && field.format.is_none()
-            && self.name(name, &field.expr.span)?.is_none()
-        {
+        if self.is_command(&field.expr)? {
+            if let Some((format, span)) = &field.format
+                && *format != Format::Text(None)
+            {
+                return Err(Mistake::new(span.clone(), "comm is text and printed as that"));
+            }
             let (source, phase) = (Source::Command, Phase::Entry);
             return Ok(Reading { label, source, style: Style::Text, phase });
         }
@@ -105,12 +106,13 @@ impl Scope<'_> {
         let wrong = |text: String| Mistake::new(span.clone(), text);
         let btf = self.btf;
         match value.ty.form(btf) {
-            Form::Number { boolean, .. } => {
+            Form::Number { kind, .. } => {
                 let address = value.member.as_deref().is_some_and(|m| m.ends_with("addr"));
                 let style = match (&value.names, number_of(&value, span, btf)?.swap) {
                     (names, _) if !names.is_empty() => Style::Names(names.clone()),
                     (_, 32) if address => Style::Ip,
-                    _ if boolean => Style::Bool,
+                    _ if kind == NumberKind::Bool => Style::Bool,
+                    _ if kind == NumberKind::Unknown => Style::Hex,
                     _ => Style::Decimal,
                 };
                 Ok((Source::Number(number_of(&value, span, btf)?), style))
@@ -148,7 +150,7 @@ impl Scope<'_> {
     ) -> Result<(Source, Style), Mistake> {
         let wrong = |text: String| Err(Mistake::new(span.clone(), text));
         let btf = self.btf;
-        let is_char = matches!(of.form(btf), Form::Number { size: 1, .. }) && is_char(btf, of);
+        let is_char = matches!(of.form(btf), Form::Number { kind: NumberKind::Char, .. });
         if length == 0 && is_char {
             let (way, user) = (value.way, false);
             return Ok((Source::Text { way, size: TEXT, user }, Style::Text));
@@ -159,9 +161,8 @@ impl Scope<'_> {
             );
         }
         let (size, signed, each) = match of.form(btf) {
-            Form::Number { size, signed, boolean } => {
-                (size, signed, if boolean { Style::Bool } else { Style::Decimal })
-            }
+            Form::Number { size, signed, kind: NumberKind::Bool } => (size, signed, Style::Bool),
+            Form::Number { size, signed, .. } => (size, signed, Style::Decimal),
             Form::Enum(id, size, signed) => (size, signed, Style::Names(enum_names(btf, id))),
             Form::Pointer(_) => (8, false, Style::Hex),
             _ => return wrong(format!("of {} only elements can be printed", value.ty.text(btf))),
@@ -275,20 +276,11 @@ fn pointed(value: Value, span: &Span, btf: &Btf) -> Result<crate::plan::Way, Mis
 }
 
 fn number_of(value: &Value, span: &Span, btf: &Btf) -> Result<Number, Mistake> {
-    value
-        .number(btf)
-        .ok_or_else(|| Mistake::new(span.clone(), format!("{} is no number", value.ty.text(btf))))
+    value.number(btf).map_err(|text| Mistake::new(span.clone(), text))
 }
 
 fn enum_names(btf: &Btf, id: u32) -> Vec<(String, i64)> {
     btf.enumerators(id).into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
-}
-
-/// Whether the type is C's `char`, signed or not: `u8` is a number.
-fn is_char(btf: &Btf, ty: &Type) -> bool {
-    let text = ty.text(btf);
-    let bare = text.trim_start_matches("const ").trim_start_matches("volatile ");
-    bare == "char"
 }
 
 /// Whether it is a `struct sock_common`, begins with one, or points to such.

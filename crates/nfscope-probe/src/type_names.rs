@@ -1,6 +1,6 @@
 //! Names of types, as casts have them and tracepoints' formats.
 
-use crate::ast::{BaseName, Tag, TypeName};
+use crate::ast::{BaseName, NumberKind, Tag, TypeName};
 use crate::error::Mistake;
 use crate::parse::Parser;
 use crate::tokens::Token;
@@ -59,7 +59,7 @@ pub fn begins_type(parser: &Parser<'_>, ahead: usize) -> bool {
 fn number(name: &str) -> Option<BaseName> {
     let bare = name.trim_start_matches('_');
     let (_, size, signed) = NUMBERS.iter().find(|(known, ..)| *known == bare)?;
-    Some(BaseName::Number { size: *size, signed: *signed })
+    Some(BaseName::Number { size: *size, signed: *signed, kind: NumberKind::Plain })
 }
 
 /// Reads a type's name.
@@ -82,6 +82,7 @@ pub fn type_name(parser: &mut Parser<'_>) -> Result<TypeName, Mistake> {
     skip_qualifiers(parser);
     let mut stars = 0;
     while parser.sign_is(0, "*") {
+        parser.step()?;
         end = parser.span().end;
         parser.at += 1;
         stars += 1;
@@ -104,19 +105,25 @@ fn tagged(parser: &mut Parser<'_>, tag: Tag) -> Result<BaseName, Mistake> {
 /// `unsigned long`, `long unsigned int`, `char`
 fn numbers(parser: &mut Parser<'_>) -> BaseName {
     let (mut size, mut signed, mut void) = (4, true, false);
+    let (mut kind, mut said) = (NumberKind::Plain, false);
     while let Some(next) = word(parser, 0).filter(|w| WORDS.contains(w)) {
         match next {
-            "unsigned" => signed = false,
-            "char" => size = 1,
+            "unsigned" => (signed, said) = (false, true),
+            "signed" => said = true,
+            "char" => (size, kind) = (1, NumberKind::Char),
             "short" => size = 2,
             "long" => size = 8,
             "void" => void = true,
-            "bool" | "_Bool" => (size, signed) = (1, false),
+            "bool" | "_Bool" => (size, signed, kind) = (1, false, NumberKind::Bool),
             _ => {}
         }
         parser.at += 1;
     }
-    if void { BaseName::Void } else { BaseName::Number { size, signed } }
+    // `signed char` and `unsigned char` are numbers
+    if said && kind == NumberKind::Char {
+        kind = NumberKind::Plain;
+    }
+    if void { BaseName::Void } else { BaseName::Number { size, signed, kind } }
 }
 
 #[cfg(test)]
@@ -131,8 +138,13 @@ mod tests {
     #[test]
     fn names_of_types() {
         assert_eq!(read("const struct sock *"), (BaseName::Tagged(Tag::Struct, "sock".into()), 1));
-        assert_eq!(read("long unsigned int"), (BaseName::Number { size: 8, signed: false }, 0));
-        assert_eq!(read("__u16"), (BaseName::Number { size: 2, signed: false }, 0));
+        let number = |size, signed, kind| (BaseName::Number { size, signed, kind }, 0);
+        assert_eq!(read("long unsigned int"), number(8, false, NumberKind::Plain));
+        assert_eq!(read("__u16"), number(2, false, NumberKind::Plain));
+        assert_eq!(read("const char"), number(1, true, NumberKind::Char));
+        assert_eq!(read("unsigned char"), number(1, false, NumberKind::Plain));
+        assert_eq!(read("char signed"), number(1, true, NumberKind::Plain));
+        assert_eq!(read("bool"), number(1, false, NumberKind::Bool));
         assert_eq!(read("void **"), (BaseName::Void, 2));
         assert_eq!(read("loff_t"), (BaseName::Named("loff_t".into()), 0));
         let begins = |text: &str| begins_type(&Parser::new(text).unwrap(), 1);

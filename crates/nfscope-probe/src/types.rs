@@ -2,7 +2,7 @@
 
 use nfscope_kernel::btf::{Btf, Shape, Tag};
 
-use crate::ast::{BaseName, TypeName};
+use crate::ast::{BaseName, NumberKind, TypeName};
 use crate::error::Mistake;
 use crate::parse::Parser;
 use crate::scope::RecordField;
@@ -19,6 +19,8 @@ pub enum Type {
         size: u32,
         /// It may be negative.
         signed: bool,
+        /// What it stands for.
+        kind: NumberKind,
     },
     /// A pointer; `None`: to nobody knows what.
     Pointer(Option<Box<Self>>),
@@ -35,8 +37,8 @@ pub enum Form {
         size: u32,
         /// It may be negative.
         signed: bool,
-        /// `bool`
-        boolean: bool,
+        /// What it stands for.
+        kind: NumberKind,
     },
     /// An enum: its id, bytes, whether it may be negative.
     Enum(u32, u32, bool),
@@ -51,19 +53,29 @@ pub enum Form {
 }
 
 impl Type {
+    /// A number that stands for itself, of so many bytes.
+    pub const fn plain(size: u32, signed: bool) -> Self {
+        Self::Number { size, signed, kind: NumberKind::Plain }
+    }
+
     /// What it is.
     pub fn form(&self, btf: &Btf) -> Form {
         let id = match self {
             Self::Id(id) => *id,
-            Self::Number { size, signed } => {
-                return Form::Number { size: *size, signed: *signed, boolean: false };
+            Self::Number { size, signed, kind } => {
+                return Form::Number { size: *size, signed: *signed, kind: *kind };
             }
             Self::Pointer(to) => return Form::Pointer(to.as_deref().cloned()),
             Self::Array(of, length) => return Form::Array((**of).clone(), *length),
         };
         match btf.shape(id) {
             Shape::Int { size, signed, boolean } if size <= 8 => {
-                Form::Number { size, signed, boolean }
+                let kind = match size {
+                    _ if boolean => NumberKind::Bool,
+                    1 if is_char(btf, id) => NumberKind::Char,
+                    _ => NumberKind::Plain,
+                };
+                Form::Number { size, signed, kind }
             }
             Shape::Enum { size, signed } => Form::Enum(id, size, signed),
             Shape::Pointer(to) if matches!(btf.shape(to), Shape::Void) => Form::Pointer(None),
@@ -106,7 +118,9 @@ impl Type {
     pub fn text(&self, btf: &Btf) -> String {
         match self {
             Self::Id(id) => btf.declaration(*id, ""),
-            Self::Number { size, signed } => {
+            Self::Number { kind: NumberKind::Char, .. } => "char".into(),
+            Self::Number { kind: NumberKind::Bool, .. } => "bool".into(),
+            Self::Number { size, signed, .. } => {
                 format!("{}{}", if *signed { 's' } else { 'u' }, size * 8)
             }
             Self::Pointer(None) => "void *".into(),
@@ -119,8 +133,8 @@ impl Type {
     pub fn named(btf: &Btf, name: &TypeName) -> Result<Self, Mistake> {
         let base = match &name.base {
             BaseName::Void => None,
-            BaseName::Number { size, signed } => {
-                Some(Self::Number { size: *size, signed: *signed })
+            BaseName::Number { size, signed, kind } => {
+                Some(Self::Number { size: *size, signed: *signed, kind: *kind })
             }
             BaseName::Tagged(tag, word) => Some(find(btf, *tag, word, name)?),
             BaseName::Named(word) => Some(find(btf, Tag::Typedef, word, name)?),
@@ -150,20 +164,29 @@ impl Type {
             Self::named(btf, &name)
         });
         let known = parsed.ok().and_then(|ty| Some((ty.size(btf)?, ty)));
+        let scalar = |ty: &Self| matches!(ty.form(btf), Form::Number { .. } | Form::Enum(..));
         match known {
             Some((size, ty)) if located && size > 0 => Self::Array(Box::new(ty), 0),
             Some((size, ty)) if array && size > 0 && field.size.is_multiple_of(size) => {
                 Self::Array(Box::new(ty), field.size / size)
             }
             Some((size, ty)) if size == field.size => ty,
+            // arguments of system calls have a word each; the number is in its lower bytes
+            Some((size, ty)) if !array && !located && size < field.size && scalar(&ty) => ty,
             _ if text.contains('*') && field.size == 8 => Self::Pointer(None),
-            _ if located => Self::Array(Box::new(Self::Number { size: 1, signed: false }), 0),
+            _ if located => Self::Array(Box::new(Self::plain(1, false)), 0),
             _ if !array && [1, 2, 4, 8].contains(&field.size) => {
-                Self::Number { size: field.size, signed: field.signed }
+                Self::plain(field.size, field.signed)
             }
-            _ => Self::Array(Box::new(Self::Number { size: 1, signed: false }), field.size),
+            _ => Self::Array(Box::new(Self::plain(1, false)), field.size),
         }
     }
+}
+
+/// Whether the type is C's `char`, signed or not: `u8` is a number.
+fn is_char(btf: &Btf, id: u32) -> bool {
+    let text = btf.declaration(id, "");
+    text.trim_start_matches("const ").trim_start_matches("volatile ") == "char"
 }
 
 fn find(btf: &Btf, tag: Tag, word: &str, name: &TypeName) -> Result<Type, Mistake> {

@@ -5,7 +5,7 @@ use nfscope_kernel::btf::{Btf, Part};
 use crate::ast::{BaseName, Expr, Node, Span, TypeName};
 use crate::error::Mistake;
 use crate::names;
-use crate::plan::{Number, Phase, Step, Way};
+use crate::plan::{Number, Phase, Start, Step, Way};
 use crate::scope::Scope;
 use crate::types::{Form, Type};
 
@@ -28,7 +28,7 @@ pub struct Value {
     pub member: Option<String>,
 }
 
-/// Numbers of one read.
+/// Bits of the word that one read fills.
 const WORD_BITS: u32 = 64;
 
 impl Scope<'_> {
@@ -81,7 +81,8 @@ impl Scope<'_> {
                 Err(Mistake::new(span.clone(), "a field was expected, not a constant"))
             }
             Node::Not(_) | Node::Binary(..) => {
-                Err(Mistake::new(span.clone(), "a field was expected, not a condition"))
+                let text = "a field was expected, not a condition: conditions stand behind if";
+                Err(Mistake::new(span.clone(), text))
             }
         }
     }
@@ -97,8 +98,8 @@ impl Scope<'_> {
             return Err(Mistake::unknown(span.clone(), text, name, known));
         };
         Ok(Value {
-            way: Way::of(crate::plan::Start::Register(at)),
-            ty: Type::Number { size: 8, signed: false },
+            way: Way::of(Start::Register(at)),
+            ty: Type::plain(8, false),
             memory: false,
             bitfield: None,
             phase: Phase::Entry,
@@ -179,7 +180,8 @@ impl Scope<'_> {
             return Err(wrong(format!("it has {length} elements, 0 to {}", length - 1)));
         }
         let size = of.size(self.btf).ok_or_else(|| wrong("its elements have no size".into()))?;
-        value.way.add(i64::from(index) * i64::from(size));
+        let distance = i64::from(index).checked_mul(size.into());
+        value.way.add(distance.ok_or_else(|| wrong("nothing is so far away".into()))?);
         value.ty = match end {
             Some(end) => Type::Array(Box::new(of), end - index),
             None => of,
@@ -277,20 +279,26 @@ impl Value {
         Self { ty: to, memory: true, bitfield: None, names: Vec::new(), member: None, ..loaded }
     }
 
-    /// How it is read as a number; `None`: it is none.
-    pub fn number(&self, btf: &Btf) -> Option<Number> {
+    /// How it is read as a number, or why it cannot.
+    pub fn number(&self, btf: &Btf) -> Result<Number, String> {
+        let none = || format!("{} is no number", self.ty.text(btf));
+        // the kernel does not let programs compute with their record's address
+        let record = matches!(self.way.start, Start::Record(_) | Start::Located(_));
+        if record && !self.memory && !self.way.steps.contains(&Step::Follow) {
+            return Err("the address of a tracepoint's field tells nothing".into());
+        }
         let (size, signed) = match self.ty.form(btf) {
             Form::Number { size, signed, .. } => (size, signed),
             Form::Enum(_, size, signed) => (size, signed),
             Form::Pointer(_) => (8, false),
-            _ => return None,
+            _ => return Err(none()),
         };
         let (first_bit, bits) = self.bitfield.unwrap_or((0, size * 8));
         // no bit field of the kernel reaches over nine bytes
         if first_bit + bits > WORD_BITS || bits == 0 {
-            return None;
+            return Err(none());
         }
-        Some(Number {
+        Ok(Number {
             way: self.way.clone(),
             memory: self.memory.then(|| (first_bit + bits).div_ceil(8)),
             first_bit,

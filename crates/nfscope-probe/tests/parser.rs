@@ -46,6 +46,34 @@ fn mistakes_have_their_place() {
     assert!(parse(&("(".repeat(10_000) + "a")).is_err());
 }
 
+#[test]
+fn chains_have_an_end() {
+    for (text, at) in [
+        ("a".to_owned() + &".b".repeat(100_000), 513),
+        ("a".to_owned() + &"[0]".repeat(100_000), 769),
+        ("a if a".to_owned() + &"||a".repeat(100_000), 774),
+        ("a if a".to_owned() + &"&&a".repeat(100_000), 774),
+        ("a if a".to_owned() + &"&1".repeat(100_000), 518),
+        ("(u8 ".to_owned() + &"*".repeat(100_000) + ")a", 260),
+    ] {
+        let mistake = parse(&text).unwrap_err();
+        assert_eq!(mistake.span.start, at, "{}", &text[..12]);
+        assert!(mistake.text.contains("too long"));
+    }
+    // each field and the condition have their own
+    let field = "a".to_owned() + &".b".repeat(256);
+    assert!(parse(&format!("{field} {field} if {field}")).is_ok());
+}
+
+#[test]
+fn a_condition_stands_behind_if() {
+    for (text, at) in [("ret < 0", 4), ("a b == 1 if c", 4), ("a:hex && b", 6)] {
+        let mistake = parse(text).unwrap_err();
+        assert!(mistake.text.contains("behind if"), "{}", mistake.text);
+        assert_eq!(mistake.span.start, at);
+    }
+}
+
 proptest! {
     #[test]
     fn nothing_panics(text in "\\PC{0,60}") {

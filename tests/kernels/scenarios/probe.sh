@@ -123,6 +123,8 @@ else
     nfscope probe do_ipt_get_ctl cmd >"$EVENTS" 2>"$ERRORS" && fail "a name without types"
     expect_text 'no type information of its modules'
     expect_text '((struct sock *)arg0)'
+    nfscope probe do_ipt_get_ctl --ret if 'ret < 0' >"$EVENTS" 2>"$ERRORS" && fail "no type"
+    expect_text '(int)ret'
 fi
 probe do_ipt_get_ctl "${untyped[@]}" -- iptables-legacy -nL
 beside ipt "${untyped[@]}"
@@ -173,6 +175,24 @@ ours name:oldstate name:newstate >"$W/names"
 grep -qx 'TCP_CLOSE TCP_SYN_SENT' "$W/names" || fail "no names: $(cat "$W/names")"
 grep -q '"value":"10.0.0.2"' "$EVENTS" || fail "no address: $(cat "$EVENTS")"
 
+# A record's text, in it and behind it (__data_loc), and a bool.
+nfscope_run probe sched:sched_switch prev_comm -c 1 --json
+nfscope_wait
+grep -qE '"name":"prev_comm","value":"[^"]' "$EVENTS" || fail "no text: $(cat "$EVENTS")"
+nfscope_run probe net:net_dev_start_xmit name vlan_tagged --json
+send client udp 10.0.0.2:10000 --count 3
+nfscope_stop
+did='' ours name vlan_tagged >"$W/names"
+grep -qx 'eth0 False' "$W/names" || fail "no device: $(cat "$W/names")"
+
+# Many fields, any of which could be unreadable.
+many=()
+for _ in $(seq 40); do many+=(skb.dev.ifindex); done
+nfscope_run probe ip_rcv "${many[@]}" --filter 'udp dst port 10000' --json
+send client udp 10.0.0.2:10000 --count 2
+nfscope_stop
+expect_events probe 2
+
 # A packet filter, and a condition on a device's name.
 nfscope_run probe ip_rcv skb.dev.name skb.protocol --filter 'udp dst port 10000' --json
 send client udp 10.0.0.2:10000 --count 3
@@ -218,6 +238,10 @@ wrong 'it is never -1' vfs_open path.dentry.d_inode.i_mode if 'path.dentry.d_ino
 wrong 'neither an argument' vfs_open if 'path.dentry.d_inode.i_mode == S_NONE'
 wrong 'something is missing here' vfs_open if 'path =='
 wrong 'no format' vfs_open path:strr
+wrong 'this is too long' vfs_open "path$(printf '.dentry%.0s' $(seq 300))"
+wrong 'behind if' vfs_open 'pid == 1'
+wrong 'comm is text' vfs_open if 'comm == 5'
+wrong 'tells nothing' sched:sched_switch '&prev_pid'
 wrong 'only registers are' vfs_open+1 path
 wrong 'this kernel has no such function' vfs_opne
 wrong 'first six arguments' vfs_open path --filter udp

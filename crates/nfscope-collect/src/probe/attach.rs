@@ -1,7 +1,10 @@
-//! Where a group's programs are attached.
+//! Where groups' programs are attached.
+
+use std::io;
 
 use libbpf_rs::{Link, Object};
 
+use super::collector::ProbeGroup;
 use crate::attach::Attached;
 use crate::stacks::{Probe, Target, address, refused};
 use crate::{CollectError, object, raw};
@@ -33,7 +36,6 @@ impl Kind {
     pub fn programs(self) -> &'static [&'static str] {
         match self {
             Self::Probe => &["at_probe"],
-            // returns first: a call whose return is not seen stays open
             Self::Call => &["at_return", "at_probe"],
             Self::Many => &["at_many"],
             Self::Tracepoint => &["at_tracepoint"],
@@ -41,49 +43,79 @@ impl Kind {
     }
 }
 
-/// Attaches a group's programs; links, and how many of a pattern's functions the
-/// kernel refused.
+/// Attaches all groups' programs; links, and how many of a pattern's functions the
+/// kernel refused. One of them is enough.
 pub(super) fn attach(
-    object: &Object,
-    kind: Kind,
-    targets: &[Target],
+    groups: &[ProbeGroup],
+    objects: &[Object],
+    multi: bool,
 ) -> Result<(Vec<Link>, usize), CollectError> {
-    let mut links = Vec::new();
-    let mut left_out = 0;
-    for program in kind.programs() {
-        let done = object::with_program(object, program, |program_of| {
-            let mut done = Attached::default();
-            if kind == Kind::Many {
-                let addresses: Vec<u64> = targets.iter().filter_map(address).collect();
-                done.together(program_of, &addresses, false);
-                return Ok(done);
-            }
-            for target in targets {
-                let link = match &target.probe {
-                    Probe::At(address) => raw::attach_kprobe_at(program_of, *address),
-                    Probe::Return(address) if *program == "at_return" => {
-                        raw::attach_kretprobe_at(program_of, *address)
-                    }
-                    Probe::Return(address) => raw::attach_kprobe_at(program_of, *address),
-                    Probe::Tracepoint { category, name } => {
-                        raw::attach_tracepoint(program_of, category, name)
-                    }
-                };
-                match link {
-                    Err(error) if !target.many => return Err(refused(target, &error)),
-                    link => done.take(link),
-                }
-            }
-            Ok(done)
-        })?;
-        if let (Some(error), [first, ..]) = (&done.error, targets)
-            && done.links.is_empty()
-            && !first.many
-        {
-            return Err(refused(first, error));
-        }
-        left_out = left_out.max(done.refused);
+    let (mut links, mut left_out, mut why) = (Vec::new(), 0, None);
+    for (group, object) in groups.iter().zip(objects) {
+        let targets = &group.targets;
+        let done = attach_group(object, Kind::of(targets, multi), targets)?;
         links.extend(done.links);
+        left_out += done.refused;
+        if let (None, Some(error), [first, ..]) = (&why, &done.error, targets.as_slice()) {
+            why = Some(refused(first, error));
+        }
     }
-    Ok((links, left_out))
+    match why {
+        Some(why) if links.is_empty() => Err(why),
+        _ => Ok((links, left_out)),
+    }
+}
+
+fn attach_group(object: &Object, kind: Kind, targets: &[Target]) -> Result<Attached, CollectError> {
+    if kind == Kind::Call {
+        // returns first: a call whose return is not seen stays open
+        return object::with_program(object, "at_return", |returns| {
+            object::with_program(object, "at_probe", |entry| {
+                each(targets, |target| {
+                    let Some(address) = address(target) else { return Ok(Vec::new()) };
+                    let link = raw::attach_kretprobe_at(returns, address)?;
+                    Ok(vec![link, raw::attach_kprobe_at(entry, address)?])
+                })
+            })
+        });
+    }
+    let program = kind.programs().first().copied().unwrap_or_default();
+    object::with_program(object, program, |program| {
+        if kind == Kind::Many {
+            let addresses: Vec<u64> = targets.iter().filter_map(address).collect();
+            let mut done = Attached::default();
+            done.together(program, &addresses, false);
+            return Ok(done);
+        }
+        each(targets, |target| {
+            let link = match &target.probe {
+                Probe::At(address) | Probe::Return(address) => {
+                    raw::attach_kprobe_at(program, *address)
+                }
+                Probe::Tracepoint { category, name } => {
+                    raw::attach_tracepoint(program, category, name)
+                }
+            };
+            Ok(vec![link?])
+        })
+    })
+}
+
+/// Attaches to each target what it needs: all of it or nothing.
+fn each(
+    targets: &[Target],
+    attach: impl Fn(&Target) -> io::Result<Vec<Link>>,
+) -> Result<Attached, CollectError> {
+    let mut done = Attached::default();
+    for target in targets {
+        match attach(target) {
+            Ok(links) => done.links.extend(links),
+            Err(error) if !target.many => return Err(refused(target, &error)),
+            Err(error) => {
+                done.refused += 1;
+                done.error = Some(error);
+            }
+        }
+    }
+    Ok(done)
 }

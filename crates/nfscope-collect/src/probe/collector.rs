@@ -102,12 +102,7 @@ impl Prober {
         let records = Records::of(first, ProbeRecord::parse)?;
         let sums = object::memory(first, "all")?;
         let buckets = object::memory(first, "buckets")?;
-        let (mut links, mut refused) = (Vec::new(), 0);
-        for (group, object) in options.groups.iter().zip(&objects) {
-            let (more, without) = attach(object, Kind::of(&group.targets, multi), &group.targets)?;
-            links.extend(more);
-            refused += without;
-        }
+        let (links, refused) = attach(&options.groups, &objects, multi)?;
         let mode = options.mode;
         Ok(Self { links, records, objects, sums, buckets, refused, context_known, mode })
     }

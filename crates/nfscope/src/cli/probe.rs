@@ -10,7 +10,7 @@ const EXAMPLES: &str = "\
 Examples:
   nfscope probe do_ipt_get_ctl 'sk.__sk_common.skc_family cmd'   who reads iptables, and what
   nfscope probe vfs_open path.dentry.d_name.name:str             names of opened files
-  nfscope probe tcp_v4_connect sk:tuple --ret                    result and duration of each call
+  nfscope probe tcp_connect sk:tuple --ret                       result and duration of each call
   nfscope probe vfs_read count ret if 'count > 4096 && ret < 0' --ret
   nfscope probe 'nf_hook_slow' skb.dev.name state.hook --filter 'tcp port 22' --stack
   nfscope probe nft_do_chain+0x1f0 @rbx                          a register inside of a function
@@ -28,12 +28,14 @@ A field begins with an argument's name (or arg0), a tracepoint's field, ret, lat
 stands how it is printed: str, user (text in the process's memory), hex, ip, ip6, mac,
 port, enum[NAME], bytes[16], tuple. Enums, socket families, protocols, TCP states and
 addresses are told by name without that. Numbers in network order (__be16, __be32)
-are those that they mean.
+are those that they mean. Arrays of char are text. With --ret arguments are those at
+the entry; what a function of unknown type returns is told in base 16: (int)ret.
 
 A condition compares fields with numbers (12, 0x0c, 10.0.0.1, 5ms), names (AF_INET,
 -EPERM, true, those of enums) or texts (skb.dev.name == \"eth0\"): == != < <= > >=,
-& (a mask), && || ! and brackets. It is evaluated in the kernel. Nothing on the
-machine is changed. Ctrl-C ends it.";
+& (a mask; it binds tighter than ==), && || ! and brackets. It is evaluated in the
+kernel, from the left; what comes to something that cannot be read is left out and
+counted. Nothing on the machine is changed. Ctrl-C ends it.";
 
 /// Arguments of `nfscope probe`.
 #[derive(Debug, Clone, Args)]

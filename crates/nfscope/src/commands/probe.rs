@@ -65,7 +65,7 @@ pub fn run(arguments: &ProbeArguments) -> Result<(), Failure> {
             "this kernel does not tell whether it works for a process: none is named".into(),
         )?;
     }
-    let places = match plan.len() - prober.refused().min(plan.len()) {
+    let places = match plan.places() - prober.refused().min(plan.places()) {
         1 => "1 place".to_owned(),
         several => format!("{several} places"),
     };

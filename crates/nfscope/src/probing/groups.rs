@@ -109,13 +109,8 @@ impl Plan {
     }
 
     /// How many places.
-    pub fn len(&self) -> usize {
+    pub fn places(&self) -> usize {
         self.groups.iter().map(|group| group.places.len()).sum()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.groups.is_empty()
     }
 
     /// What is loaded.

@@ -110,11 +110,15 @@ fn value(value_of: &ProbeValue) -> String {
     }
 }
 
-/// In quotes where it could be taken for something else.
+/// In quotes where it could be taken for something else. Within them a quote and a
+/// backslash have a backslash in front, so that a text cannot end there by itself.
 fn quoted(text: &str) -> String {
-    let plain = !text.is_empty() && !text.contains([' ', '"', '=', '\'']);
-    let text = escape(text);
-    if plain { text.into_owned() } else { format!("\"{text}\"") }
+    let special = |c: char| c.is_whitespace() || ['"', '\'', '\\', '=', '?', '…'].contains(&c);
+    if !text.is_empty() && !text.contains(special) {
+        return escape(text).into_owned();
+    }
+    let text = text.replace('\\', "\\\\").replace('"', "\\\"");
+    format!("\"{}\"", escape(&text))
 }
 
 /// Three digits and a unit.
@@ -216,6 +220,16 @@ mod tests {
             text(&[Event::Probe(Box::new(probe))]),
             @r#"00:00:00.000000 cat\x1b[7] vfs_open name="a b\n" fam=AF_INET x=? 12.3us"#
         );
+    }
+
+    #[test]
+    fn a_text_forges_no_field() {
+        assert_eq!(quoted("eth0"), "eth0");
+        assert_eq!(quoted("a\u{1b}b"), r"a\x1bb");
+        assert_eq!(quoted(r#"a" ret="0"#), r#""a\" ret=\"0""#);
+        assert_eq!(quoted("a\\\" b\n"), r#""a\\\" b\n""#);
+        assert_eq!(quoted("?"), r#""?""#);
+        assert_eq!(quoted(""), r#""""#);
     }
 
     #[test]
