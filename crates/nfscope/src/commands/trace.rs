@@ -6,6 +6,7 @@ use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use nfscope_collect::trace::TraceOptions;
+use nfscope_event::Backend;
 
 use crate::backend::Leftover;
 use crate::cli::TraceArguments;
@@ -27,8 +28,8 @@ const SHORT_TICK: Duration = Duration::from_millis(5);
 /// How often it is looked whether legacy tables have come or gone.
 const ROUND: Duration = Duration::from_millis(500);
 
-/// How long what was on its way at the end may take.
-const LAST_PATIENCE: Duration = Duration::from_secs(30);
+/// How long messages that were on their way at the end may take.
+const LAST_PATIENCE: Duration = Duration::from_secs(45);
 
 /// Runs until Ctrl-C, `-c` or `--duration`.
 pub fn run(arguments: &TraceArguments) -> Result<(), Failure> {
@@ -125,7 +126,8 @@ pub fn run(arguments: &TraceArguments) -> Result<(), Failure> {
         if records.last().is_none_or(|last| last.head.earliest_ns >= end) {
             break;
         }
-        if stopped.elapsed() > LAST_PATIENCE {
+        // records have their time, so that those from before come to an end
+        if started.backend() == Backend::NetlinkTrace && stopped.elapsed() > LAST_PATIENCE {
             stream.notice("the last messages were not read: they come too fast".into())?;
             break;
         }
