@@ -3,5 +3,5 @@
 # each chain that a packet passes either matches or is listed.
 # timeout: 620
 modprobe nf_tables
-nfscope-guest differential --timeout 200 --seed 6 --trace --backend trace-hook \
+nfscope-guest differential --timeout 400 --seed 6 --trace --backend trace-hook \
     --packets 1500 -- --all --ring-size 64M

@@ -3,6 +3,6 @@
 # timeout: 620
 # kernels: 5.10 6.12 7.2
 modprobe nf_tables
-nfscope-guest differential --timeout 200 --seed 7 --trace --backend netlink-trace --each-namespace \
+nfscope-guest differential --timeout 400 --seed 7 --trace --backend netlink-trace --each-namespace \
     --without netdev-ingress,netdev-egress,inet-ingress --packets 1500 \
     -- --allow-ruleset-change --allow-leftover-table

@@ -3,5 +3,5 @@
 # each chain that a packet passes either matches or is listed.
 # timeout: 620
 modprobe nf_tables
-nfscope-guest differential --timeout 200 --seed 5 --trace --backend points \
+nfscope-guest differential --timeout 400 --seed 5 --trace --backend points \
     --packets 1500 -- --all --ring-size 64M

@@ -12,8 +12,9 @@ use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// How long nfscope may take to attach, and to end.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long nfscope may take to attach, and to end: on an emulated processor it has tens
+/// of thousands of steps to print then.
+const PATIENCE: Duration = Duration::from_secs(150);
 
 /// A running nfscope.
 pub struct Nfscope {
