@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use libbpf_rs::{Link, MapCore, MapFlags, Object};
 use nfscope_filter::Insn;
-use nfscope_kernel::btf::{Btf, Kind as TypeKind};
+use nfscope_kernel::btf::Btf;
 
 use super::attach::{Kind, attach};
 use super::config::{Config, Mode};
@@ -89,8 +89,7 @@ impl Prober {
     }
 
     fn run(options: &ProbeOptions, context_known: bool, btf: &Btf) -> Result<Self, CollectError> {
-        let has = |name| btf.kernel().id(name, TypeKind::Function).is_some();
-        let multi = has("register_fprobe_ips") && has("bpf_kprobe_multi_link_attach");
+        let multi = btf.has_kprobe_multi();
         let mut objects: Vec<Object> = Vec::new();
         for (number, group) in options.groups.iter().enumerate() {
             let config = config(options, number as u32, group, context_known);

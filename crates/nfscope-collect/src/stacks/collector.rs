@@ -3,7 +3,7 @@
 use std::os::fd::AsFd;
 
 use libbpf_rs::{Link, Object};
-use nfscope_kernel::btf::{Btf, Kind as TypeKind};
+use nfscope_kernel::btf::Btf;
 
 use super::config::Config;
 use super::counts::{STACK_MAPS, processes, rows};
@@ -62,8 +62,7 @@ impl Counting {
     fn run(options: &StackOptions, context_known: bool, btf: &Btf) -> Result<Self, CollectError> {
         let depth = std::fs::read_to_string(DEPTH_SETTING).ok();
         let depth = depth.and_then(|d| d.trim().parse().ok()).unwrap_or(DEPTH).clamp(1, DEPTH);
-        let has = |name| btf.kernel().id(name, TypeKind::Function).is_some();
-        let multi = has("register_fprobe_ips") && has("bpf_kprobe_multi_link_attach");
+        let multi = btf.has_kprobe_multi();
         let mut all = Self {
             links: Vec::new(),
             objects: Vec::new(),

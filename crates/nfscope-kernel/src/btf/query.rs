@@ -97,6 +97,13 @@ impl Btf {
         self.find(name, composite).is_some()
     }
 
+    /// Whether the kernel attaches one program to many functions at a time (5.18,
+    /// `CONFIG_FPROBE`): both halves of it are functions.
+    pub fn has_kprobe_multi(&self) -> bool {
+        let has = |name| self.kernel().id(name, Kind::Function).is_some();
+        has("register_fprobe_ips") && has("bpf_kprobe_multi_link_attach")
+    }
+
     /// The type id of a name (`BTF_KIND_*` decides which of the types of that name).
     pub fn id(&self, name: &str, kind: Kind) -> Option<u32> {
         let number = match kind {

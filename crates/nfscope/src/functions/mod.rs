@@ -77,8 +77,7 @@ impl FunctionSet {
             .collect();
         let mut candidates = candidates(&patterns, kernel);
         let addresses = addresses(&candidates)?;
-        let has = |name: &str| kernel.kernel().func_params(name).is_some();
-        let multi = has("register_fprobe_ips") && has("bpf_kprobe_multi_link_attach");
+        let multi = kernel.has_kprobe_multi();
         // a few that are refused are found by halves, of many that takes long
         let mut untraceable = 0;
         if multi && candidates.len() > MOST_SINGLE {

@@ -96,9 +96,7 @@ pub fn find(
 
 impl Found {
     fn limit(&mut self, btf: &Btf) {
-        if btf.kernel().func_params("bpf_kprobe_multi_link_attach").is_some()
-            && btf.kernel().func_params("register_fprobe_ips").is_some()
-        {
+        if btf.has_kprobe_multi() {
             return;
         }
         let mut left = MOST_SINGLE;

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use nfscope_collect::stacks::{Probe, Target};
 use nfscope_kernel::btf::Btf;
-use nfscope_kernel::btf::Kind;
 
 use super::arguments::{Arguments, Wanted};
 use super::kernel::{MOST_SINGLE, functions, unknown};
@@ -91,18 +90,12 @@ pub fn places(text: &str, btf: &Btf, returns: bool, packets: bool) -> Result<Pla
         }
     }
     let calls = returns || all.iter().any(|at| matches!(at.target.probe, Probe::Return(_)));
-    let singly = calls || !has_multi(btf);
+    let singly = calls || !btf.has_kprobe_multi();
     let is_function = matches!(word, Word::Function { .. });
     let most = if singly && is_function { MOST_SINGLE } else { usize::MAX };
     let beyond = all.len().saturating_sub(most);
     all.truncate(most);
     Ok(Places { all, pattern, beyond, without })
-}
-
-/// Whether one program can be attached to many functions at a time.
-fn has_multi(btf: &Btf) -> bool {
-    let has = |name| btf.kernel().id(name, Kind::Function).is_some();
-    has("bpf_kprobe_multi_link_attach") && has("register_fprobe_ips")
 }
 
 fn of_functions(functions: Vec<Function>, place: Place, many: bool) -> Vec<At> {
