@@ -24,7 +24,8 @@ pub enum LossPlace {
     Counts,
     /// The map of stacks was full: events are counted without their stack.
     Stacks,
-    /// The kernel's netlink socket overran: rules are missing.
+    /// The kernel's netlink socket overran, or its messages came too late: rules
+    /// are missing.
     Netlink,
     /// The kernel announced more changes of a ruleset than could be read: whole
     /// transactions are missing.

@@ -15,8 +15,8 @@ use crate::CollectError;
 use crate::drop::{DropRecord, NftPart, Note};
 
 /// How long a drop waits for its message if the listener never catches up, and
-/// a message for its drop.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// a message for its drop: longer than a machine without time lets it wait.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// How often the last messages are looked for.
 const LAST_LOOK: Duration = Duration::from_millis(5);
 /// Fewer common bytes do not tell packets apart.
@@ -42,7 +42,8 @@ pub struct NetlinkTrace {
     listener: NetlinkListener,
     caught_up: Option<Instant>,
     ended: bool,
-    /// Decisions that found no place.
+    /// Decisions that found no place, and drops whose message was not waited for
+    /// to the end.
     lost: u64,
     headers: HashMap<u32, Vec<u8>>,
     order: VecDeque<u32>,
@@ -88,11 +89,11 @@ impl NetlinkTrace {
         maybe_nft: impl Fn(&DropRecord) -> bool,
         last: bool,
     ) -> Vec<DropRecord> {
+        let now = Instant::now();
         match last {
-            true => self.catch_up(),
+            true => self.catch_up(now),
             false => self.read_decisions(),
         }
-        let now = Instant::now();
         let mut out = Vec::new();
         let held = std::mem::take(&mut self.held);
         for (since, mut record) in held.into_iter().chain(records.into_iter().map(|r| (now, r))) {
@@ -100,12 +101,14 @@ impl NetlinkTrace {
                 record.nft = self.find(&record);
                 // the message is sent before the packet is freed: once the
                 // listener has come that far there will be none
-                let may_come = self.caught_up.is_none_or(|until| until < since)
-                    && now.duration_since(since) < PATIENCE
-                    && self.held.len() < MAX_WAITING;
-                if record.nft.is_none() && may_come && !last {
-                    self.held.push_back((since, record));
-                    continue;
+                let may_come = self.caught_up.is_none_or(|until| until < since);
+                let waits = now.duration_since(since) < PATIENCE && self.held.len() < MAX_WAITING;
+                if record.nft.is_none() && may_come {
+                    if waits && !last {
+                        self.held.push_back((since, record));
+                        continue;
+                    }
+                    self.lost += 1;
                 }
             }
             // what comes behind a waiting record waits too: order is kept
@@ -119,13 +122,12 @@ impl NetlinkTrace {
         out
     }
 
-    /// Reads all messages that were sent until now.
-    fn catch_up(&mut self) {
-        let now = Instant::now();
+    /// Reads all messages that were sent until then.
+    fn catch_up(&mut self, then: Instant) {
         loop {
             self.read_decisions();
-            let caught_up = self.caught_up.is_some_and(|until| until >= now);
-            if caught_up || now.elapsed() >= PATIENCE {
+            let caught_up = self.caught_up.is_some_and(|until| until >= then);
+            if caught_up || then.elapsed() >= PATIENCE {
                 break;
             }
             std::thread::sleep(LAST_LOOK);

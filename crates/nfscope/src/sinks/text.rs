@@ -255,7 +255,9 @@ pub fn loss(lost: &Lost) -> String {
             )
         }
         LossPlace::Netlink => {
-            format!("{count} {events} may lack a rule: the kernel's trace socket was full")
+            format!(
+                "{count} {events} may lack a rule: the kernel's trace messages were too many, or came too late"
+            )
         }
     }
 }

@@ -109,7 +109,7 @@ fn losses() {
     -- 1 event lost: ring buffer full; try --ring-size or a narrower filter
     -- 1 event lost: the probe was interrupted by another packet on its CPU
     -- 1 event without a rule: too many packets between rule and drop
-    -- 1 event may lack a rule: the kernel's trace socket was full
+    -- 1 event may lack a rule: the kernel's trace messages were too many, or came too late
     ");
 }
 

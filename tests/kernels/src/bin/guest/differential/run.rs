@@ -7,9 +7,10 @@ use crate::generate::place::Node;
 use crate::generate::slot::Abilities;
 use crate::generate::table::Table;
 use crate::oracle::{self, Listeners, Rules};
+use crate::traffic::backlog;
 use crate::traffic::send::send_all;
 use crate::traffic::world::World;
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use nfscope_event::Event;
 use nfscope_ruleset::netlink::trace::TraceMessage;
 use std::collections::HashMap;
@@ -112,9 +113,12 @@ pub fn listen(
     let listeners = trace.then(|| Listeners::start(&world)).transpose()?;
 
     let ready = started.elapsed();
+    let dropped_before = backlog::dropped();
     send_all(&plan.packets, |node| world.name(node))?;
     let sent = started.elapsed();
-    await_backlog();
+    backlog::await_empty();
+    let dropped = backlog::dropped() - dropped_before;
+    ensure!(dropped == 0, "{name} run: the kernel's queues had no room for {dropped} packets");
     let messages = listeners.map(Listeners::finish).transpose()?;
     if messages.is_none() {
         thread::sleep(SETTLE);
@@ -136,26 +140,6 @@ pub fn listen(
         started.elapsed(),
     );
     Ok(Said { rules, messages, events, nodes })
-}
-
-/// Waits until the kernel has no packets in its queues between namespaces, at
-/// most a while: on a busy machine that takes longer than any pause. Kernels
-/// tell the queues' lengths since 5.10.
-fn await_backlog() {
-    const LENGTH: usize = 11; // softnet_seq_show, net/core/net-procfs.c
-    let empty = || {
-        let lines = std::fs::read_to_string("/proc/net/softnet_stat").unwrap_or_default();
-        let length = |line: &str| line.split_ascii_whitespace().nth(LENGTH).map(str::to_owned);
-        lines.lines().filter_map(length).all(|length| length.bytes().all(|digit| digit == b'0'))
-    };
-    let mut quiet = 0;
-    for _ in 0..300 {
-        quiet = if empty() { quiet + 1 } else { 0 };
-        if quiet == 3 {
-            break;
-        }
-        thread::sleep(Duration::from_millis(50));
-    }
 }
 
 /// Ends all, and hands out all that they said.

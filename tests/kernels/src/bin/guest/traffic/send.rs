@@ -1,5 +1,6 @@
 //! Sending: one process for each of several shares of the packets.
 
+use super::backlog;
 use super::frame;
 use super::socket::{FrameSocket, RawSocket};
 use super::world::mac;
@@ -15,6 +16,8 @@ use std::process::{Child, Command, Stdio};
 
 /// Sending processes in the sender's namespace.
 const SENDERS: usize = 3;
+/// Packets that each process sends before it looks whether the kernel keeps up.
+const AT_ONCE: usize = 32;
 
 /// One packet to send.
 #[derive(Serialize, Deserialize)]
@@ -97,7 +100,10 @@ pub fn run(arguments: &SendArguments) -> Result<()> {
     let sends: Vec<Send> = serde_json::from_reader(io::stdin().lock())?;
     let raw = RawSocket::open()?;
     let mut devices: Vec<(String, FrameSocket)> = Vec::new();
-    for send in sends {
+    for (index, send) in sends.into_iter().enumerate() {
+        if index % AT_ONCE == 0 {
+            backlog::await_room();
+        }
         let sent = match send {
             Send::Raw(destination, packet) => raw.send(&packet, destination),
             Send::Frame(device, bytes) => {
