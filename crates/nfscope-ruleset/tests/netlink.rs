@@ -104,6 +104,14 @@ fn root_trace_tells_each_decision() {
         assert!(first.oif.is_some() && first.iif.is_none());
         assert_eq!(first.network_header.first(), Some(&0x45));
         assert_eq!(&first.transport_header[2..4], &1001u16.to_be_bytes());
+        send("127.0.0.1:1002");
+        assert!(listener.reached(), "nothing was asked for");
+        listener.mark().unwrap();
+        let mut last = Vec::new();
+        while !listener.reached() {
+            assert!(listener.receive(Duration::from_secs(5), &mut last).unwrap());
+        }
+        assert!(last.iter().any(TraceMessage::drops), "the answer comes behind what was sent");
         table.delete().unwrap();
     });
 }

@@ -23,6 +23,9 @@ use crate::CollectError;
 
 /// How long the listener waits before it says that nothing more has come.
 const TICK: Duration = Duration::from_millis(50);
+/// How long the kernel's word on how far the listener is may take; on a full
+/// socket it gets lost.
+const MARK_PATIENCE: Duration = Duration::from_secs(2);
 /// Messages on their way here; with more the socket overruns, which counts.
 const MAX_HEARD: usize = 16_384;
 /// How old a device's name may be.
@@ -211,19 +214,27 @@ fn listen(
 ) {
     let mut messages = Vec::new();
     let mut wait = TICK;
-    let mut after_ns = monotonic_ns();
+    let (mut told, mut after_ns) = (Instant::now(), monotonic_ns());
+    // while messages keep coming the socket is never empty: when the last mark
+    // was set in it
+    let mut mark: Option<(Instant, u64)> = None;
     let mut devices = Devices::default();
     while !stop.load(Ordering::Relaxed) {
         let (before, before_ns) = (Instant::now(), monotonic_ns());
+        let due = mark.map_or(told.elapsed() >= TICK, |(set, _)| set.elapsed() >= MARK_PATIENCE);
+        if due && wait.is_zero() {
+            mark = socket.mark().is_ok().then_some((before, before_ns));
+        }
+        let mut read_until = None;
         match socket.receive(wait, &mut messages) {
             // is there more?
-            Ok(true) => wait = Duration::ZERO,
+            Ok(true) => {
+                wait = Duration::ZERO;
+                read_until = if socket.reached() { mark.take() } else { None };
+            }
             Ok(false) => {
                 wait = TICK;
-                after_ns = before_ns;
-                if sender.send(Heard::AllUntil(before)).is_err() {
-                    return;
-                }
+                read_until = Some((before, before_ns));
             }
             Err(Error::Overrun) => {
                 lost.fetch_add(1, Ordering::Relaxed);
@@ -235,6 +246,12 @@ fn listen(
             let (input, output) = (devices.find(message.iif), devices.find(message.oif));
             let told = Told { message, after_ns, until_ns, input, output };
             if sender.send(Heard::Message(Box::new(told))).is_err() {
+                return;
+            }
+        }
+        if let Some((instant, ns)) = read_until {
+            (told, after_ns) = (Instant::now(), ns);
+            if sender.send(Heard::AllUntil(instant)).is_err() {
                 return;
             }
         }

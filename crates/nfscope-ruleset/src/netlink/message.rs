@@ -18,6 +18,8 @@ const HEADER: usize = 16;
 /// Size of `struct nfgenmsg`.
 const NFGEN: usize = 4;
 
+/// `NLMSG_NOOP`
+const NLMSG_NOOP: u16 = 1;
 /// `NLMSG_ERROR`: an error, or an acknowledgement with error 0.
 const NLMSG_ERROR: u16 = 2;
 /// `NLMSG_DONE`: the end of a dump.
@@ -130,6 +132,17 @@ impl<'a> Iterator for Messages<'a> {
         self.rest = self.rest.get(align(length)..).unwrap_or_default();
         Some(message)
     }
+}
+
+/// A request for nothing but an acknowledgement: no subsystem sees control
+/// messages (`netlink_rcv_skb`, `net/netlink/af_netlink.c`).
+pub(crate) fn nothing(sequence: u32) -> Vec<u8> {
+    let mut bytes = (HEADER as u32).to_ne_bytes().to_vec();
+    bytes.extend(NLMSG_NOOP.to_ne_bytes());
+    bytes.extend((REQUEST | ACK).to_ne_bytes());
+    bytes.extend(sequence.to_ne_bytes());
+    bytes.extend(0_u32.to_ne_bytes());
+    bytes
 }
 
 /// Builds one datagram of one or more nf_tables requests.

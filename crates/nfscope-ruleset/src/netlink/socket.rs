@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use super::attr::AttributeWriter;
 use super::error::Error;
-use super::message::{Control, DUMP, DUMP_INTERRUPTED, Message, Messages, REQUEST, Request};
+use super::message::{
+    Control, DUMP, DUMP_INTERRUPTED, Message, Messages, REQUEST, Request, nothing,
+};
 use crate::sys;
 
 /// How often a dump that the kernel calls inconsistent is tried again.
@@ -151,6 +153,14 @@ impl Socket {
             }
             return Ok(Some(Messages::new(&self.buffer[..length])));
         }
+    }
+
+    /// Asks for nothing but an answer, which comes behind all that the kernel has
+    /// sent until now. The answer's sequence number.
+    pub(crate) fn ask_nothing(&mut self) -> Result<u32, Error> {
+        let sequence = self.next_sequence();
+        self.send(&nothing(sequence))?;
+        Ok(sequence)
     }
 
     /// A number for the next request.

@@ -12,7 +12,7 @@ use nfscope_event::Family;
 use super::attr::Attribute;
 use super::constants as c;
 use super::error::Error;
-use super::message::Message;
+use super::message::{Control, Message};
 use super::socket::Socket;
 use super::verdict::Verdict;
 
@@ -127,6 +127,8 @@ impl TraceMessage {
 #[derive(Debug)]
 pub struct TraceSocket {
     socket: Socket,
+    /// Number of the answer that was asked for last, until it comes.
+    awaited: Option<u32>,
 }
 
 impl TraceSocket {
@@ -135,7 +137,7 @@ impl TraceSocket {
         let socket = Socket::open()?;
         socket.set_receive_buffer(RECEIVE_BUFFER)?;
         socket.join(c::NFNLGRP_NFTRACE)?;
-        Ok(Self { socket })
+        Ok(Self { socket, awaited: None })
     }
 
     /// Waits up to `timeout` for messages and appends to `to` what one
@@ -151,8 +153,26 @@ impl TraceSocket {
             return Ok(false);
         }
         let Some(messages) = self.socket.receive()? else { return Ok(false) };
-        to.extend(messages.filter_map(|m| TraceMessage::read(&m)));
+        let awaited = self.awaited;
+        for message in messages {
+            match message.control() {
+                Control::Data => to.extend(TraceMessage::read(&message)),
+                _ if Some(message.sequence) == awaited => self.awaited = None,
+                _ => {}
+            }
+        }
         Ok(true)
+    }
+
+    /// Has the kernel answer behind all messages that it has sent until now.
+    pub fn mark(&mut self) -> Result<(), Error> {
+        self.awaited = Some(self.socket.ask_nothing()?);
+        Ok(())
+    }
+
+    /// Whether the last [`TraceSocket::mark`] has been read, if there was one.
+    pub fn reached(&self) -> bool {
+        self.awaited.is_none()
     }
 
     /// Reads until nothing has come for `quiet`. Any loss is an error.
