@@ -232,7 +232,8 @@ impl Start<'_> {
         };
         let may_stay = leftover == Leftover::Accepted;
         let collector = NetlinkCollector::start(self.options, inode, may_stay)?;
-        let notices = vec![NETLINK_SEES.to_owned()];
+        let mut notices = vec![NETLINK_SEES.to_owned()];
+        notices.extend_from_slice(collector.notices());
         Ok(StartedTrace { source: Source::Netlink(collector), notices })
     }
 

@@ -66,6 +66,7 @@ pub struct NetlinkListener {
     lost: Arc<AtomicU64>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
+    left_out: Vec<String>,
 }
 
 impl NetlinkListener {
@@ -85,11 +86,11 @@ impl NetlinkListener {
         let thread = std::thread::Builder::new()
             .name("nfscope-trace".into())
             .spawn(move || match open(inode, may_stay, filter.as_ref()) {
-                Ok((mut socket, tables, owned)) => {
-                    if ready.send(Ok(())).is_ok() {
+                Ok((mut socket, marks)) => {
+                    if ready.send(Ok(marks.left_out)).is_ok() {
                         listen(&mut socket, &sender, &lost_there, &stop_there);
                     }
-                    remove(tables, owned);
+                    remove(marks.tables, marks.owned);
                 }
                 Err(e) => {
                     // the asker waits for exactly one word
@@ -97,13 +98,18 @@ impl NetlinkListener {
                 }
             })
             .map_err(|source| CollectError::System { what: "cannot start a thread", source })?;
-        started.recv().map_err(|_| refuse("its thread ended".into()))??;
-        Ok(Self { inode, heard, lost, stop, thread: Some(thread) })
+        let left_out = started.recv().map_err(|_| refuse("its thread ended".into()))??;
+        Ok(Self { inode, heard, lost, stop, thread: Some(thread), left_out })
     }
 
     /// The namespace.
     pub fn inode(&self) -> u32 {
         self.inode
+    }
+
+    /// Sentences for the user: packets that could not be marked.
+    pub fn notices(&self) -> &[String] {
+        &self.left_out
     }
 
     /// Overruns of the netlink socket so far; each may be many messages.
@@ -148,15 +154,23 @@ fn refuse(reason: String) -> CollectError {
     CollectError::Backend { backend: "netlink_trace", reason }
 }
 
+/// The tables that mark packets.
+struct Marks {
+    tables: Vec<Table>,
+    /// They go away with the process.
+    owned: bool,
+    left_out: Vec<String>,
+}
+
 fn open(
     inode: u32,
     may_stay: bool,
     filter: Option<&Decisions>,
-) -> Result<(TraceSocket, Vec<Table>, bool), CollectError> {
+) -> Result<(TraceSocket, Marks), CollectError> {
     let failed = |e: &dyn std::fmt::Display| refuse(e.to_string());
     netns::Handle::find(inode).and_then(|h| h.enter()).map_err(|e| failed(&e))?;
     let socket = TraceSocket::open().map_err(|e| failed(&e))?;
-    let mut tables = Vec::new();
+    let (mut tables, mut left_out) = (Vec::new(), Vec::new());
     let mut owned = true;
     // the word for an unknown flag, before and since 5.12
     let no_owner = |e: &Error| matches!(e.errno(), Some(libc::EINVAL | libc::EOPNOTSUPP));
@@ -190,10 +204,13 @@ fn open(
                 return Err(refuse(why));
             }
             // a kernel without that family has no such packets to trace
-            Err(_) => {}
+            Err(e) if matches!(e.errno(), Some(libc::ENOENT | libc::EOPNOTSUPP)) => {}
+            Err(e) => left_out.push(format!(
+                "packets of the family {family} are not traced: their table is refused: {e}"
+            )),
         }
     }
-    Ok((socket, tables, owned))
+    Ok((socket, Marks { tables, owned, left_out }))
 }
 
 fn remove(tables: Vec<Table>, owned: bool) {

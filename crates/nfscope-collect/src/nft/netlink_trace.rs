@@ -70,6 +70,11 @@ impl NetlinkTrace {
         })
     }
 
+    /// As [`NetlinkListener::notices`].
+    pub fn notices(&self) -> &[String] {
+        self.listener.notices()
+    }
+
     /// Overruns of the netlink socket so far; each may be many messages.
     pub fn lost(&self) -> u64 {
         self.listener.lost() + self.lost

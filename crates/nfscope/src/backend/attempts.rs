@@ -82,7 +82,7 @@ fn frame(request: &Request, machine: &Machine) -> Result<Started, CollectError> 
     let setup = Setup::frame(nft_offsets(layout, &machine.btf), found);
     let mut started = run(request, &setup, Some(machine.scratch()?), machine)?;
     started.awaits_evals = !loaded;
-    started.notices = notices;
+    started.notices.splice(0..0, notices);
     Ok(started)
 }
 
@@ -134,6 +134,7 @@ fn netlink_trace(request: &Request, machine: &Machine) -> Result<Started, Collec
     let filter = request.options.filter.as_ref().map(|filter| filter.decisions.clone());
     let trace = NetlinkTrace::start(inode, leftover == Leftover::Accepted, filter)?;
     let mut started = run(request, &tracepoint(machine), machine.scratch().ok(), machine)?;
+    started.notices.extend_from_slice(trace.notices());
     started.netlink = Some(trace);
     Ok(started)
 }

@@ -53,6 +53,11 @@ impl NetlinkCollector {
         })
     }
 
+    /// As [`NetlinkListener::notices`].
+    pub fn notices(&self) -> &[String] {
+        self.listener.notices()
+    }
+
     /// Waits up to `timeout` for records. Without a timeout: all that the kernel
     /// had sent when this was called, or as many as one call hands out.
     pub fn poll(&mut self, timeout: Duration) -> Result<Vec<TraceRecord>, CollectError> {
