@@ -21,9 +21,9 @@ counted() {
     within server nft list ruleset | sed -n "s/.*counter packets \([0-9]*\).*comment \"$1\".*/\1/p"
 }
 
-# 20,000 packets, as many as emulation can send in time
+# 100,000 packets
 burst() {
-    for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+    for _ in $(seq 100); do
         send client udp 10.0.0.2:10000 --count 999 >/dev/null
         send client udp 10.0.0.2:10007 >/dev/null
     done
@@ -32,16 +32,16 @@ nfscope_run trace --json --netns server udp dst port 10007
 burst
 nfscope_stop
 trees --whole
-expect_equal "rare packets of the kernel" "$(counted rare)" 20
-expect_equal "common packets of the kernel" "$(counted common)" 19980
-expect_events trace 20 step=rule verdict=drop depth=1 comment=rare
-expect_events trace 20 step=dropped decided=true
+expect_equal "rare packets of the kernel" "$(counted rare)" 100
+expect_equal "common packets of the kernel" "$(counted common)" 99900
+expect_events trace 100 step=rule verdict=drop depth=1 comment=rare
+expect_events trace 100 step=dropped decided=true
 expect_events trace 0 step=missing
 expect_events lost 0
 
-for backend in points trace-hook; do
-    nfscope_run trace --json --netns server --ring-size 16K --backend $backend udp dst port 10000
-    send client udp 10.0.0.2:10000 --count 5000
+for run in points:100000 trace-hook:5000; do
+    nfscope_run trace --json --netns server --ring-size 16K --backend ${run%:*} udp dst port 10000
+    send client udp 10.0.0.2:10000 --count ${run#*:}
     nfscope_stop
     # whatever lacks something says so; some have a hole, some came through
     trees | grep ', 0 not ended' || fail "packets without an end that say nothing"
