@@ -4,6 +4,7 @@
 # processors: 2
 # timeout: 300
 # kernels: 5.10 6.12 7.2
+NFSCOPE_PATIENCE=90
 topology 4
 rules server <<'RULES'
 table ip nat {
