@@ -1,6 +1,6 @@
 # TCP resets by cause, on their way through a router that translates addresses:
 # who sent them, in which state, why, and as many as the kernel counts.
-# timeout: 240
+# timeout: 300
 NFSCOPE_PATIENCE=90
 router_topology
 within router sysctl -qw net.ipv6.conf.left.disable_ipv6=0
