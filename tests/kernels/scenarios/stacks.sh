@@ -2,7 +2,7 @@
 # bpftrace counts, by stack and processor, for the same packets; the filter; wrong
 # targets; nothing is left behind.
 # processors: 2
-# timeout: 300
+# timeout: 400
 # kernels: 5.10 6.12 7.2
 NFSCOPE_PATIENCE=90
 topology 4
@@ -43,7 +43,7 @@ beside() {
     bpftrace -e "BEGIN { printf(\"ready\\n\"); } $script" >"$W/theirs" 2>&1 </dev/null &
     theirs=$!
     set +m
-    nfscope-guest await "$W/theirs" ready --pid "$theirs"
+    nfscope-guest await "$W/theirs" ready --pid "$theirs" --limit 90
     nfscope_run stacks "${words[@]}"
     "$@"
     nfscope_stop
