@@ -183,11 +183,19 @@ impl<'a> Image<'a> {
                 })?;
                 vec![(address, None)]
             }
-            Target::Symbol { name, offset, size, .. } => self
-                .named(name, *size)?
-                .into_iter()
-                .map(|symbol| within(&symbol, *offset).map(|address| (address, Some(symbol))))
-                .collect::<Result<_, _>>()?,
+            Target::Symbol { name, offset, size, .. } => {
+                // of several functions of one name, those that are long enough
+                let all = self.named(name, *size)?;
+                let place = |symbol: &Symbol<'a>| {
+                    within(symbol, *offset).map(|address| (address, Some(*symbol)))
+                };
+                let found: Vec<_> = all.iter().filter_map(|symbol| place(symbol).ok()).collect();
+                let longest = all.iter().max_by_key(|s| s.end.wrapping_sub(s.address));
+                match (found.is_empty(), longest) {
+                    (true, Some(longest)) => vec![place(longest)?],
+                    _ => found,
+                }
+            }
         };
         let mut out = Vec::new();
         for (address, symbol) in addresses {

@@ -192,17 +192,20 @@ impl<'a> Kernel<'a> {
         }
         let part = self.part(module.as_deref());
         let Some(image) = &mut part.image else {
-            let missing = module
-                .as_ref()
-                .map_or("vmlinux with symbols".to_owned(), |m| format!("file of module {m}"));
             let why = [part.notes.as_slice(), hidden.as_slice()].concat().join("; ");
-            return Err(format!("no {missing} of kernel {release} was found: {why}"));
+            return Err(match module {
+                Some(module) => format!("module {module} of kernel {release}: {why}"),
+                None => format!("no vmlinux with symbols of kernel {release} was found: {why}"),
+            });
         };
         let mut answers = match image.resolve(target, lookup) {
-            Err(e) if module.is_none() && matches!(target, Target::Symbol { .. }) => {
-                return Err(format!("{e}; name its module if it has one: MODULE:FUNCTION"));
+            Err(e) => {
+                let Target::Symbol { module: None, name, .. } = target else { return Err(e) };
+                let elsewhere = image.symbols().named(name).next().is_none();
+                let hint = "; name its module if it has one: MODULE:FUNCTION";
+                return Err(format!("{e}{}", if elsewhere { hint } else { "" }));
             }
-            other => other?,
+            Ok(answers) => answers,
         };
         for answer in &mut answers {
             answer.module.clone_from(&module);

@@ -49,14 +49,15 @@ impl Store {
     /// Opens a file. Module files may be compressed; all others are mapped, so that only what is looked at
     /// is read.
     pub fn open(&self, path: &Path) -> Result<&[u8], ObjectError> {
-        let file = File::open(path).map_err(|e| ObjectError::read(path, e))?;
-        let metadata = file.metadata().map_err(|e| ObjectError::read(path, e))?;
+        // a pipe would be opened when somebody writes to it, perhaps never
+        let metadata = std::fs::metadata(path).map_err(|e| ObjectError::read(path, e))?;
         if !metadata.is_file() {
             return Err(ObjectError::format(path, "not a regular file"));
         }
         if metadata.len() == 0 {
             return Err(ObjectError::format(path, "the file is empty"));
         }
+        let file = File::open(path).map_err(|e| ObjectError::read(path, e))?;
         // SAFETY: the mapping is private and only read. Should somebody cut the file off meanwhile, access
         // ends the program with SIGBUS, as it does for every program that maps files; debug files are
         // replaced by renaming, which leaves the mapped one as it was.
@@ -101,5 +102,11 @@ mod tests {
         for path in ["/nonexistent", "/dev/null", "/proc"] {
             assert!(store.open(Path::new(path)).is_err(), "{path}");
         }
+        let pipe = std::env::temp_dir().join(format!("nfscope-pipe-{}", std::process::id()));
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.unwrap().success());
+        let told = store.open(&pipe).map_err(|e| e.to_string());
+        std::fs::remove_file(&pipe).unwrap();
+        assert!(told.unwrap_err().contains("not a regular file"));
     }
 }

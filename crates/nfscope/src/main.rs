@@ -28,7 +28,7 @@ fn main() -> ExitCode {
         }
         Err(Failure::Other(error)) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(Failure::Other(error)) => {
-            commands::say(format_args!("nfscope: {error:#}"));
+            commands::say(format_args!("nfscope: {}", commands::sentence(&error)));
             ExitCode::from(1)
         }
     }

@@ -1,8 +1,10 @@
 # The stacks with which the kernel comes to a function of a module: as often as
-# bpftrace counts, by stack, for the same packets; the filter; wrong targets;
-# nothing is left behind.
-# timeout: 300
+# bpftrace counts, by stack and processor, for the same packets; the filter; wrong
+# targets; nothing is left behind.
+# processors: 2
+# timeout: 400
 # kernels: 5.10 6.12 7.2
+NFSCOPE_PATIENCE=90
 topology 4
 rules server <<'RULES'
 table ip nat {
@@ -22,7 +24,8 @@ send client udp 10.0.0.2:10000
 counted() {
     sed -e 's/ __softirqentry_text_start+/ __do_softirq+/' \
         -e 's/ asm_call_[a-z]*_on_stack+/ asm_call_on_stack+/' "$1" | awk '/^@\[/ { stack = ""; next }
-        /^\]: / { print $2, stack; next }
+        /^(, (cpu )?[0-9]+)?\]: / { cpu = $0; gsub(/^, |cpu |\]: .*/, "", cpu)
+            print $NF, cpu, stack; next }
         /^    / { stack = stack " " $1 }' | sort
 }
 
@@ -40,7 +43,7 @@ beside() {
     bpftrace -e "BEGIN { printf(\"ready\\n\"); } $script" >"$W/theirs" 2>&1 </dev/null &
     theirs=$!
     set +m
-    nfscope-guest await "$W/theirs" ready --pid "$theirs"
+    nfscope-guest await "$W/theirs" ready --pid "$theirs" --limit 90
     nfscope_run stacks "${words[@]}"
     "$@"
     nfscope_stop
@@ -57,15 +60,27 @@ programs() {
 }
 before=$(programs)
 
+# on PROCESSOR COMMAND…
+on() {
+    taskset -cp "$1" "$BASHPID" >"$W/taskset.$1" || fail "no processor $1"
+    "${@:2}"
+}
+
+# Both processors send at the same time.
 some_packets() {
-    send client udp 10.0.0.2:10001 --count 7
-    send client udp 10.0.0.2:10000 --count 5
+    on 0 send client udp 10.0.0.2:10001 --count 7 &
+    local other=$!
+    (on 1 send client udp 10.0.0.2:10000 --count 5)
+    wait "$other"
     # nobody listens there
     send client udp 10.0.0.2:10009 --count 4
     settle
 }
-beside nft_nat_do_chain 'kprobe:nft_nat_do_chain { @[kstack] = count(); }' \
-    nft_nat_do_chain -- some_packets
+beside nft_nat_do_chain 'kprobe:nft_nat_do_chain { @[kstack, cpu] = count(); }' \
+    nft_nat_do_chain --by cpu -- some_packets
+for cpu in 0 1; do
+    grep -qE "^[0-9]+ $cpu " "$W/ours.counted" || fail "nothing on processor $cpu"
+done
 expect_text 'nft_nat_do_chain+'
 expect_text ', 0 lost'
 
@@ -120,9 +135,9 @@ grep -q 'process_backlog.*;udp_rcv 4$' "$EVENTS" || fail "not four: $(cat "$EVEN
 
 # The process that sends, with its own stack; and the CPU.
 nfscope_run stacks ip_send_skb --by process,cpu --user --json
-send client udp 10.0.0.2:10000 --count 2
+(on 1 send client udp 10.0.0.2:10000 --count 2)
 nfscope_stop
-expect_events stack 1 count=2 process.command=nfscope-guest context=process cpu=0 \
+expect_events stack 1 count=2 process.command=nfscope-guest context=process cpu=1 \
     user_stack.state=whole
 nfscope_run stacks udp_rcv+0 ip_rcv --by process --json
 send client udp 10.0.0.2:10000 --count 2

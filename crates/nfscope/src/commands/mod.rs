@@ -21,6 +21,19 @@ pub fn say(line: impl Display) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
+/// An error with its causes, each told once: many an error's text has its cause in it.
+pub fn sentence(error: &anyhow::Error) -> String {
+    let mut out = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if out.is_empty() {
+            out = cause;
+        } else if !out.contains(&cause) {
+            out = format!("{out}: {cause}");
+        }
+    }
+    out
+}
+
 /// Why a command ended early.
 #[derive(Debug)]
 pub enum Failure {
@@ -34,5 +47,25 @@ pub enum Failure {
 impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Self {
         Self::Other(error.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context;
+
+    use super::sentence;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let told = |text: &'static str| {
+            let error = Err::<(), _>(anyhow::anyhow!("no such file")).context(text);
+            error.map_err(|error| sentence(&error)).unwrap_err()
+        };
+        assert_eq!(told("cannot read /a"), "cannot read /a: no such file");
+        assert_eq!(
+            told("cannot read /a: no such file (is it there?)").matches("no such").count(),
+            1
+        );
     }
 }

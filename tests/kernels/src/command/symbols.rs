@@ -1,6 +1,7 @@
 //! `nfscope-lab symbols`: `nfscope symbolize` against addr2line, faddr2line and gdb.
 
 mod chains;
+mod differences;
 mod faddr2line;
 mod gdb;
 mod measure;
@@ -9,6 +10,7 @@ use std::{
     fs::{self, File},
     path::{Path, PathBuf},
     process::{Command, ExitCode, Stdio},
+    time::Duration,
 };
 
 use anyhow::{Context, Result, bail};
@@ -18,13 +20,13 @@ use crate::{
     kernel::{debuginfo::DebugInfo, faddr2line::script as faddr2line_script, spec::KernelSpec},
 };
 
-use chains::Frame;
+use differences::Differences;
 use measure::{Measured, measured};
 
 /// The section whose code is asked for.
 const SECTION: &str = ".text";
-/// Differences that are shown.
-const SHOWN: usize = 10;
+/// An answer takes no more of a processor.
+const FIRST: Duration = Duration::from_millis(500);
 
 /// Compare `nfscope symbolize` with addr2line, faddr2line and gdb on Debian's debug files, at
 /// random addresses; they are fetched into the cache.
@@ -113,7 +115,7 @@ impl Subject<'_> {
     }
 }
 
-/// Whether at most one of a thousand answers differs.
+/// Whether no more answers differ than may, and none took too long.
 fn compare(arguments: &Arguments, cache: &Cache, script: &Path, file: &Path) -> Result<bool> {
     let all = sections(file)?;
     let text = all.iter().find(|section| section.name == SECTION);
@@ -135,39 +137,16 @@ fn compare(arguments: &Arguments, cache: &Cache, script: &Path, file: &Path) -> 
     if theirs.len() != offsets.len() || ours.len() != offsets.len() {
         bail!("{} addresses, {} and {} answers", offsets.len(), ours.len(), theirs.len());
     }
-    let unequal: Vec<usize> = (0..ours.len()).filter(|n| theirs[*n] != ours[*n]).collect();
-    let files_only: Vec<usize> = unequal
-        .iter()
-        .copied()
-        .filter(|n| chains::differ_in_files(&theirs[*n], &ours[*n]))
-        .collect();
-    let addresses: Vec<u64> = files_only.iter().map(|n| base + offsets[*n]).collect();
-    let third = third_opinion(file, &addresses, &work.path().join("third"))?;
-    let mut wrong_file = 0;
-    let mut different = 0;
-    for n in unequal.iter().copied() {
-        let opinion = files_only.iter().position(|m| *m == n).and_then(|m| third.get(m));
-        if opinion == Some(&ours[n]) {
-            wrong_file += 1;
-            continue;
-        }
-        different += 1;
-        if different <= SHOWN {
-            let address = base + offsets[n];
-            println!("    {address:#x}: addr2line {:?}\n      nfscope {:?}", theirs[n], ours[n]);
-        }
-    }
+    let differences = Differences::new(&subject, &offsets, (&theirs, &ours))?;
     let lines = ours.iter().filter(|chain| chain.iter().any(|frame| frame.line.is_some())).count();
     let inlined = ours.iter().filter(|chain| chain.len() > 1).count();
     println!(
-        "  {name}: {} addresses, {lines} with lines, {inlined} inlined, {different} different, \
-         {wrong_file} where addr2line names another file than nfscope and llvm-symbolizer",
+        "  {name}: {} addresses, {lines} with lines, {inlined} inlined, {differences}",
         offsets.len()
     );
-    let unlike = unequal.into_iter().collect();
-    let as_faddr2line = faddr2line::compare(&subject, script, &all.1.output, &unlike)?;
+    let as_faddr2line = faddr2line::compare(&subject, script, &all.1.output, &differences.all())?;
     let as_gdb = if gdb::is_there() {
-        gdb::compare(&subject, &offsets, &ours)?
+        gdb::compare(&subject, &offsets, &ours, &differences.doubtful())?
     } else {
         println!("  {name}: skipped: gdb; install it to compare with it");
         true
@@ -175,21 +154,10 @@ fn compare(arguments: &Arguments, cache: &Cache, script: &Path, file: &Path) -> 
     // a comparison of nothing proves nothing
     Ok(as_faddr2line
         && as_gdb
-        && different * 1000 <= offsets.len()
-        && wrong_file * 100 <= offsets.len()
+        && differences.are_few(offsets.len())
+        && first.1.is_within(FIRST)
         && lines * 2 > offsets.len()
         && inlined > 0)
-}
-
-/// What llvm-symbolizer says, where the two agree on all but a file's name.
-fn third_opinion(file: &Path, addresses: &[u64], output: &Path) -> Result<Vec<Vec<Frame>>> {
-    if addresses.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut program = Command::new("llvm-symbolizer");
-    program.args(["--inlines", "--functions=linkage", "--obj"]).arg(file);
-    program.args(addresses.iter().map(|address| format!("{address:#x}")));
-    chains::of_llvm(&measured(&mut program, output)?.output)
 }
 
 /// A section, as far as it matters here.

@@ -18,7 +18,8 @@ pub(super) struct Place {
 /// The addresses in a line. Where it has symbols, numbers beside them are the same places again.
 pub(super) fn places(line: &str) -> Vec<Place> {
     // where the processor was; all others are where calls return to
-    let exact = ["RIP:", "pc :", "PC is at", "IP is at"].iter().any(|mark| line.contains(mark));
+    let exact = ["RIP:", "pc :", "PC is at", "IP is at"].iter().any(|mark| line.contains(mark))
+        || is_warning(line);
     let lookup = if exact { Lookup::Exact } else { Lookup::Return };
     let words: Vec<&str> = line.split_whitespace().collect();
     let mut symbols = Vec::new();
@@ -54,6 +55,14 @@ pub(super) fn places(line: &str) -> Vec<Place> {
     if symbols.is_empty() { numbers } else { symbols }
 }
 
+/// The line of a `WARN_ON`, whose instruction traps (`__warn` in kernel/panic.c):
+/// `WARNING: CPU: 1 PID: 2 at net/core/dev.c:3 f+0x4/0x5`, in later kernels
+/// `WARNING: net/core/dev.c:3 at f+0x4/0x5, CPU#1: comm/2`.
+fn is_warning(line: &str) -> bool {
+    line.split_once("WARNING: ")
+        .is_some_and(|(_, rest)| rest.starts_with("CPU: ") || rest.contains(", CPU#"))
+}
+
 /// A word without what stands around it.
 fn trimmed(word: &str) -> &str {
     let word = word.trim_start_matches(['(', '<', '[', '"', '\'', '{', '?']);
@@ -62,14 +71,17 @@ fn trimmed(word: &str) -> &str {
 
 /// The module behind an address: `[nf_tables]`, `[nf_tables 0123abcd]`, `([nf_tables])`.
 fn module(words: &[&str], at: usize) -> Option<String> {
-    let first = words.get(at)?;
+    let first = words.get(at)?.trim_end_matches(',');
     if !first.starts_with('[') && !first.starts_with("([") {
         return None;
     }
     if first.ends_with(']') || first.ends_with("])") {
-        return Some((*first).to_owned());
+        return Some(first.to_owned());
     }
-    let second = words.get(at + 1).filter(|word| word.ends_with(']'))?;
+    let second = words.get(at + 1)?.trim_end_matches(',');
+    if !second.ends_with(']') {
+        return None;
+    }
     Some(format!("{first} {second}"))
 }
 
@@ -106,6 +118,15 @@ mod tests {
         assert_eq!(
             found("[   12.3] pc : nft_do_chain+0x1a8/0x5e0 [nf_tables]"),
             one("nft_do_chain+0x1a8/0x5e0 [nf_tables]", Exact)
+        );
+        let wanted = one("nft_do_chain+0x1a8/0x5e0 [nf_tables]", Exact);
+        assert_eq!(
+            found("WARNING: CPU: 0 PID: 7 at net/a.c:3 nft_do_chain+0x1a8/0x5e0 [nf_tables]"),
+            wanted
+        );
+        assert_eq!(
+            found("WARNING: net/a.c:3 at nft_do_chain+0x1a8/0x5e0 [nf_tables], CPU#0: a/7"),
+            wanted
         );
         assert_eq!(found("  ? ip_rcv+0x12/0x30"), one("ip_rcv+0x12/0x30", Return));
         assert_eq!(

@@ -29,7 +29,9 @@ impl<'a> Origin<'a> {
         }
         let running = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
         let kernel = match &arguments.kernel {
-            Some(release) if release.contains('/') || release.is_empty() => {
+            Some(release)
+                if release.contains('/') || release.is_empty() || release.starts_with('.') =>
+            {
                 return Err(Failure::Usage(format!(
                     "--kernel {release}: not a release, as uname -r prints it (for a file use -e)"
                 )));

@@ -104,7 +104,9 @@ impl<W: Write> Output<W> {
             let line = Line { input, candidates, answer: Some(answer), error: None, source };
             return json_line(&mut self.out, &line);
         }
-        if !self.in_text || candidates.is_some() {
+        // a text has the names already, but not those of addresses
+        let told = answer.symbol.as_ref().is_some_and(|symbol| input.contains(&symbol.name));
+        if !self.in_text || candidates.is_some() || (answer.frames.is_empty() && !told) {
             self.heading(answer)?;
         }
         let indent = if self.in_text { "        " } else { "    " };
@@ -124,6 +126,7 @@ impl<W: Write> Output<W> {
 
     /// Symbol, module, section and address.
     fn heading(&mut self, answer: &Answer) -> io::Result<()> {
+        write!(self.out, "{}", if self.in_text { "        " } else { "" })?;
         match &answer.symbol {
             Some(symbol) => {
                 write!(self.out, "{}+{:#x}", escape(&symbol.name), symbol.offset)?;

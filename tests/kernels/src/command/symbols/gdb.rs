@@ -33,11 +33,17 @@ struct Told {
     start: u64,
 }
 
-/// What gdb and nfscope say of an address.
-type Pair<'a> = (&'a Told, &'a [Frame], u64);
+/// What gdb and nfscope say of an address, and the address's number.
+type Pair<'a> = (&'a Told, &'a [Frame], usize);
 
-/// Whether at most one of a thousand answers differs, in none of the ways that are known.
-pub fn compare(subject: &Subject<'_>, offsets: &[u64], ours: &[Vec<Frame>]) -> Result<bool> {
+/// Whether at most one of a thousand answers differs, in none of the ways that are known. `doubtful`:
+/// those of nfscope's that nobody else has confirmed.
+pub fn compare(
+    subject: &Subject<'_>,
+    offsets: &[u64],
+    ours: &[Vec<Frame>],
+    doubtful: &HashSet<usize>,
+) -> Result<bool> {
     // gdb lays the code of all sections of such a file over each other: what is behind the
     // longest of the others is .text's alone
     let alone = subject.longest_other()?;
@@ -51,39 +57,46 @@ pub fn compare(subject: &Subject<'_>, offsets: &[u64], ours: &[Vec<Frame>]) -> R
     if told.len() != addresses.len() {
         bail!("gdb was asked for {} addresses and told {}", addresses.len(), told.len());
     }
-    let pairs: Vec<Pair> = chosen
-        .iter()
-        .zip(&told)
-        .filter_map(|(n, told)| Some((told.as_ref()?, ours[*n].as_slice(), base + offsets[*n])))
-        .filter(|(_, chain, _)| !chain.is_empty())
-        .collect();
+    let (mut pairs, mut one_line, mut different): (Vec<Pair>, _, _) = (Vec::new(), 0, 0);
+    for (n, told) in chosen.iter().copied().zip(&told) {
+        match (told, ours[n].as_slice()) {
+            (Some(told), chain @ [_, ..]) => pairs.push((told, chain, n)),
+            (None, []) => {}
+            _ if doubtful.contains(&n) => different += 1,
+            _ => one_line += 1,
+        }
+    }
     let (same, unequal): (Vec<&Pair>, Vec<&Pair>) =
         pairs.iter().partition(|(told, chain, _)| agrees(told, chain));
-    // gdb knows only the rows of the line table at which statements begin: its line is that of
-    // the last one, where another row of the same address, or a later one, has nfscope's
+    // gdb's line is that of the row that it takes for the last statement's, where another row of
+    // the same address, or a later one, has nfscope's
     let starts = unequal.iter().map(|(told, ..)| told.start - base + subject.base).collect();
-    let rows = statements(subject, &starts)?;
-    let (mut statements, mut different) = (0, 0);
-    for (told, chain, address) in &unequal {
+    let rows = rows(subject, &starts)?;
+    let mut other_rows = 0;
+    for (told, chain, n) in &unequal {
         let there = rows.get(&(told.start - base + subject.base)).map(Vec::as_slice);
         let begins = |(file, line): &(String, u64)| {
             *line == told.line && told.file.ends_with(file.trim_start_matches('.'))
         };
-        if there.unwrap_or_default().iter().any(begins) && same_function(told, chain) {
-            statements += 1;
+        let is_row = there.unwrap_or_default().iter().any(begins);
+        if is_row && same_function(told, chain) && !doubtful.contains(n) {
+            other_rows += 1;
             continue;
         }
         different += 1;
         if different <= SHOWN {
-            println!("    {address:#x}: gdb {told:?}\n      nfscope {chain:?}");
+            println!(
+                "    {:#x}: gdb {told:?}\n      nfscope {chain:?}",
+                subject.base + offsets[*n]
+            );
         }
     }
     println!(
-        "  {name}: {} lines of gdb's equal, {statements} are those where the statement begins, \
-         {different} different",
+        "  {name}: {} lines of gdb's equal, {other_rows} of another row, {one_line} that one of the \
+         two has not, {different} different",
         same.len()
     );
-    Ok(different * 1000 <= pairs.len() && same.len() * 2 > addresses.len())
+    Ok(different * 1000 <= addresses.len() && same.len() * 2 > addresses.len())
 }
 
 fn agrees(told: &Told, chain: &[Frame]) -> bool {
@@ -96,12 +109,9 @@ fn same_function(told: &Told, chain: &[Frame]) -> bool {
     told.function.is_none() || told.function.as_ref() == outer
 }
 
-/// Files' names and lines of the statements that begin at these addresses, as readelf prints the
-/// line table: `core.c  154  0x16fa9  1  x`.
-fn statements(
-    subject: &Subject<'_>,
-    starts: &HashSet<u64>,
-) -> Result<HashMap<u64, Vec<(String, u64)>>> {
+/// Files' names and lines of the rows at these addresses, as readelf prints the line table:
+/// `core.c  154  0x16fa9  1  x`.
+fn rows(subject: &Subject<'_>, starts: &HashSet<u64>) -> Result<HashMap<u64, Vec<(String, u64)>>> {
     let mut readelf = Command::new("readelf");
     readelf.args(["-W", "--debug-dump=decodedline"]).arg(subject.file);
     let readelf = readelf.stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
@@ -110,9 +120,6 @@ fn statements(
     let mut rows: HashMap<u64, Vec<(String, u64)>> = HashMap::new();
     for line in BufReader::new(output).split(b'\n') {
         let line = line?;
-        if !line.ends_with(b"x") {
-            continue;
-        }
         let text = String::from_utf8_lossy(&line);
         let words: Vec<&str> = text.split_whitespace().collect();
         let [file, number, address, ..] = words.as_slice() else { continue };

@@ -21,6 +21,19 @@ pub struct Measured {
     kilobytes: i64,
 }
 
+impl Measured {
+    /// Whether it took so little of a processor.
+    pub fn is_within(&self, limit: Duration) -> bool {
+        self.processor <= limit
+    }
+
+    /// Whether it took a tenth of the other's processor time at most, for each of so many answers.
+    pub fn is_ten_times_faster(&self, answers: usize, other: &Self, others: usize) -> bool {
+        let each = |time: Duration, of: usize| time.as_secs_f64() / of.max(1) as f64;
+        each(self.processor, answers) * 10.0 <= each(other.processor, others)
+    }
+}
+
 impl fmt::Display for Measured {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (time, processor) = (self.time.as_secs_f64(), self.processor.as_secs_f64());
