@@ -18,6 +18,7 @@ fn main() {
         ("probe", "probe"),
         ("hook", "hook"),
         ("legacy", "changes"),
+        ("legacy", "ebtables"),
         ("legacy", "legacy"),
         ("resets", "netfilter"),
         ("resets", "reject_tables"),

@@ -1,161 +1,24 @@
 //! Rules of x_tables (iptables-legacy and its like): attached when a table's module is there,
 //! let go when it is gone.
 
+mod host;
+
 use std::path::Path;
 use std::sync::Arc;
 
 use nfscope_collect::CollectError;
-use nfscope_collect::drop::DropCollector;
 use nfscope_collect::legacy::{
     Arguments, BridgeSetup, ChangeCount, Changes, EdgesSetup, LegacySetup, bridge_tables_loaded,
     tables_loaded,
 };
-use nfscope_collect::nft::Scratch;
-use nfscope_collect::resets::ResetCollector;
-use nfscope_collect::trace::TraceCollector;
 use nfscope_kernel::btf::Btf;
 use nfscope_kernel::layout::LegacyLayout;
 use nfscope_kernel::locate::ipt::{LegacyLocated, Tables};
 
+pub use host::Host;
+
 /// How often a family is tried: a module shows up a moment before its table.
 pub const ATTEMPTS: u32 = 4;
-
-/// A collector that can tell rules of x_tables.
-pub trait Host {
-    /// The families that it can tell.
-    const TABLES: &[Tables];
-    /// Where probes are tried; nothing where they need no trial.
-    type Trial;
-
-    /// Attaches to a family's table function. `btf`: the kernel's types.
-    fn attach(
-        &mut self,
-        setup: &LegacySetup,
-        trial: &Self::Trial,
-        changes: &Changes,
-        btf: Arc<Btf>,
-    ) -> Result<(), CollectError>;
-
-    /// The same to the function's entry and return, which tell its table alone;
-    /// none where that is of no use.
-    fn attach_edges(
-        &mut self,
-        setup: &EdgesSetup,
-        trial: &Self::Trial,
-        changes: &Changes,
-    ) -> Option<Result<(), CollectError>>;
-
-    /// Lets go of a family.
-    fn detach(&mut self, tables: Tables);
-
-    /// Attaches to ebtables' function, which tells its table alone; none where that
-    /// is of no use.
-    fn attach_bridge(&mut self, _: &BridgeSetup, _: &Changes) -> Option<Result<(), CollectError>> {
-        None
-    }
-
-    /// Lets go of it.
-    fn detach_bridge(&mut self) {}
-}
-
-impl Host for DropCollector {
-    const TABLES: &[Tables] = &Tables::ALL;
-    type Trial = Scratch;
-
-    fn attach(
-        &mut self,
-        setup: &LegacySetup,
-        scratch: &Scratch,
-        changes: &Changes,
-        _: Arc<Btf>,
-    ) -> Result<(), CollectError> {
-        self.attach_legacy(setup, scratch, changes)
-    }
-
-    fn attach_edges(
-        &mut self,
-        setup: &EdgesSetup,
-        scratch: &Scratch,
-        changes: &Changes,
-    ) -> Option<Result<(), CollectError>> {
-        Some(self.attach_legacy_edges(setup, scratch, changes))
-    }
-
-    fn detach(&mut self, tables: Tables) {
-        self.detach_legacy(tables);
-    }
-
-    fn attach_bridge(
-        &mut self,
-        setup: &BridgeSetup,
-        changes: &Changes,
-    ) -> Option<Result<(), CollectError>> {
-        Some(self.attach_bridge_tables(setup, changes))
-    }
-
-    fn detach_bridge(&mut self) {
-        self.detach_bridge_tables();
-    }
-}
-
-impl Host for TraceCollector {
-    const TABLES: &[Tables] = &[Tables::Ipv4, Tables::Ipv6];
-    type Trial = Scratch;
-
-    fn attach(
-        &mut self,
-        setup: &LegacySetup,
-        scratch: &Scratch,
-        changes: &Changes,
-        btf: Arc<Btf>,
-    ) -> Result<(), CollectError> {
-        // connections' types are those of a module
-        let module = if nfscope_ruleset::nf_tables_loaded() { "nf_tables" } else { "nf_conntrack" };
-        let btf = Btf::module(module, btf).map_err(|e| refuse(e.to_string()))?;
-        self.attach_legacy(setup, scratch, changes, &btf)
-    }
-
-    fn attach_edges(
-        &mut self,
-        _: &EdgesSetup,
-        _: &Scratch,
-        _: &Changes,
-    ) -> Option<Result<(), CollectError>> {
-        None
-    }
-
-    fn detach(&mut self, tables: Tables) {
-        self.detach_legacy(tables);
-    }
-}
-
-impl Host for ResetCollector {
-    const TABLES: &[Tables] = &[Tables::Ipv4, Tables::Ipv6];
-    type Trial = ();
-
-    fn attach(
-        &mut self,
-        setup: &LegacySetup,
-        (): &(),
-        changes: &Changes,
-        _: Arc<Btf>,
-    ) -> Result<(), CollectError> {
-        self.attach_legacy(setup, changes)
-    }
-
-    fn attach_edges(
-        &mut self,
-        _: &EdgesSetup,
-        (): &(),
-        _: &Changes,
-    ) -> Option<Result<(), CollectError>> {
-        None
-    }
-
-    fn detach(&mut self, tables: Tables) {
-        self.detach_legacy(tables);
-    }
-}
 
 fn refuse(reason: String) -> CollectError {
     CollectError::Backend { backend: "legacy", reason }
@@ -257,35 +120,52 @@ impl LegacyRules {
             (false, State::Absent) => None,
             (false, _) => {
                 collector.detach_bridge();
+                self.changes.iter_mut().for_each(Changes::leave_bridge);
                 self.bridge = State::Absent;
                 None
             }
             (true, State::Absent) => {
                 let attached = self.attach_bridge(collector);
                 self.bridge = match attached {
-                    Some(Ok(())) => State::TablesAlone,
+                    Some(Ok(None)) => State::Attached,
+                    Some(Ok(Some(_))) => State::TablesAlone,
                     Some(Err(_)) | None => State::Failed(ATTEMPTS),
                 };
-                let why = attached?.err()?;
-                Some(format!("tables of ebtables (legacy) are not named: {why}"))
+                match attached? {
+                    Ok(why) => Some(format!(
+                        "of ebtables (legacy) tables and hooks are named, rules are not: {}",
+                        why?
+                    )),
+                    Err(why) => Some(format!("tables of ebtables (legacy) are not named: {why}")),
+                }
             }
             (true, _) => None,
         }
     }
 
-    fn attach_bridge(&mut self, collector: &mut impl Host) -> Option<Result<(), CollectError>> {
-        let vmlinux = Btf::vmlinux().map_err(|e| refuse(e.to_string()));
-        let setup = vmlinux.map(Arc::new).and_then(|vmlinux| {
-            let (layout, _) = layout(Arc::clone(&vmlinux))?;
-            let unknown = || refuse("its function takes other arguments than those known".into());
-            let setup = BridgeSetup::of(&layout, vmlinux).ok_or_else(unknown)?;
-            let changes = self.changes.take().map_or_else(Changes::start, Ok)?;
-            Ok((setup, changes))
-        });
-        match setup {
-            Ok((setup, changes)) => collector.attach_bridge(&setup, self.changes.insert(changes)),
-            Err(e) => Some(Err(e)),
+    fn attach_bridge(
+        &mut self,
+        collector: &mut impl Host,
+    ) -> Option<Result<Option<String>, CollectError>> {
+        let setup = self.bridge_setup();
+        match (setup, &self.changes) {
+            (Ok(setup), Some(changes)) => collector.attach_bridge(&setup, changes),
+            (Ok(_), None) => None,
+            (Err(e), _) => Some(Err(e)),
         }
+    }
+
+    fn bridge_setup(&mut self) -> Result<BridgeSetup, CollectError> {
+        let vmlinux = Arc::new(Btf::vmlinux().map_err(|e| refuse(e.to_string()))?);
+        let (layout, _) = layout(Arc::clone(&vmlinux))?;
+        let unknown = || refuse("its function takes other arguments than those known".into());
+        let mut setup = BridgeSetup::of(&layout, vmlinux).ok_or_else(unknown)?;
+        let changes = self.changes.take().map_or_else(Changes::start, Ok)?;
+        if let Err(e) = self.changes.insert(changes).follow_bridge() {
+            // nobody knows which table a rule was in
+            setup.located = Err(e.to_string());
+        }
+        Ok(setup)
     }
 
     /// Attaches to what is there; an error if that is nothing.

@@ -38,6 +38,23 @@ nfscope_stop
 expect_events trace 1 step=enter chain=input in_device.name=lo
 expect_events trace 0 packet.ip.destination=10.0.0.2
 
+# only what one process sends, from there on; and of that only one echo's number
+mkfifo "$W/go"
+# shellcheck disable=SC2016
+within client bash -c 'echo $$ >"$1"; read -r <"$2"
+    nfscope-guest send icmp 10.0.0.2 --id 4711
+    exec nfscope-guest send icmp 10.0.0.2 --id "$3" --count 2' - "$W/pid" "$W/go" 4712 &
+sender=$!
+until [ -s "$W/pid" ]; do sleep 0.1; done
+nfscope_run trace --json --pid "$(cat "$W/pid")" 'icmp[4:2] = 4712'
+send client icmp 10.0.0.2 --id 4712
+echo >"$W/go"
+wait "$sender"
+nfscope_stop
+expect_events trace 2 step=enter chain=output
+expect_events trace 2 step=enter chain=input netns.name=server
+expect_events trace 0 packet.ip.source=10.0.0.2
+
 # a filter that asks anew at each chain follows nobody
 nfscope_run trace --json --no-follow udp
 send client udp 10.0.0.2:10000

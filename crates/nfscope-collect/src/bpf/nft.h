@@ -42,6 +42,7 @@ struct nft_layout {
 	u32 rule_data; /* where a rule's expressions begin */
 	u32 expr_ops; /* nft_expr.ops */
 	u32 ops_size; /* nft_expr_ops.size: bytes of the expression */
+	u32 ops_data; /* nft_expr_ops.data: struct xt_target * of nft_compat's */
 };
 
 /* Where the values are at one kind of probe point. */

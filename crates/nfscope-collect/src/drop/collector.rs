@@ -3,7 +3,6 @@
 mod legacy;
 
 use std::cell::RefCell;
-use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ use super::frame::{FrameLayout, Seen};
 use super::{Config, DropOptions, DropRecord, Losses};
 use crate::legacy::LegacyProbes;
 use crate::memory::MapMemory;
-use crate::nft::{Probe, Scratch, SelfTest, Setup};
+use crate::nft::{Probe, Scratch, SelfTest, Setup, all_loaded};
 use crate::object::Compiled;
 use crate::preempt::Observer;
 use crate::{CollectError, kernel_ids, object, raw};
@@ -141,10 +140,10 @@ impl DropCollector {
             links.push(link);
         }
         for probe in &setup.probes {
-            if probe.late_module.is_some_and(|m| !module_loaded(m)) {
-                late.push(probe.clone());
-            } else {
+            if all_loaded(probe.late_modules) {
                 links.push(attach(&object, probe)?);
+            } else {
+                late.push(probe.clone());
             }
         }
         let queue = Rc::new(RefCell::new(Vec::new()));
@@ -209,9 +208,8 @@ impl DropCollector {
     /// Attaches probes whose module has been loaded since the start.
     pub fn attach_late(&mut self) -> Result<(), CollectError> {
         let ready: Vec<Probe>;
-        (ready, self.late) = std::mem::take(&mut self.late)
-            .into_iter()
-            .partition(|p| p.late_module.is_none_or(module_loaded));
+        (ready, self.late) =
+            std::mem::take(&mut self.late).into_iter().partition(|p| all_loaded(p.late_modules));
         for probe in ready {
             self.links.push(attach(&self.object, &probe)?);
         }
@@ -298,10 +296,6 @@ fn attach(object: &Object, probe: &Probe) -> Result<Link, CollectError> {
         });
         by_address.map_or_else(|| raw::attach_kprobe(p, &probe.function, probe.offset), Ok)
     })
-}
-
-fn module_loaded(name: &str) -> bool {
-    Path::new("/sys/module").join(name).exists()
 }
 
 fn ring(

@@ -7,7 +7,7 @@ use crate::nft::PointValues;
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NftOffsets {
     /// The fields in the order of `bpf/nft.h`.
-    pub fields: [u32; 28],
+    pub fields: [u32; 29],
 }
 
 /// Positions of `__nft_trace_packet`'s arguments; -1: not there.

@@ -132,6 +132,26 @@ int at_policy(struct pt_regs *ctx)
 EVAL(at_queue, NOTE_QUEUE)
 EVAL(at_fwd, NOTE_FWD)
 
+/* include/linux/netfilter/x_tables.h: struct xt_target begins with a list_head and its name */
+#define XT_TARGET_NAME 16
+#define NAME_NFQUEUE 0x004555455551464eULL /* "NFQUEUE" as a number */
+
+/*
+ * A target of x_tables in a rule of iptables-nft (net/netfilter/nft_compat.c). NFQUEUE
+ * always queues; what the others end is told where nft_do_chain has their verdict.
+ */
+SEC("kprobe")
+int at_target(struct pt_regs *ctx)
+{
+	u64 ops = load_u64(PT_REGS_PARM1(ctx) + cfg.nft.expr_ops);
+
+	if (load_u64(load_u64(ops + cfg.nft.ops_data) + XT_TARGET_NAME) != NAME_NFQUEUE)
+		return 0;
+	note_leave(NOTE_QUEUE, PT_REGS_PARM3(ctx), AT(eval, rule), AT(eval, chain),
+		   cfg.eval.chain_is_base, PT_REGS_PARM2(ctx));
+	return 0;
+}
+
 /* With the arguments of __nft_trace_packet (trace_packet.h). */
 #define NF_DROP 0
 #define NF_QUEUE 3

@@ -13,12 +13,16 @@ const OBJECT: Compiled = object::compiled!("changes");
 const MAP: &str = "changes";
 /// x_tables' function that puts a new table in an old one's place.
 const FUNCTION: &str = "xt_replace_table";
+/// The same of ebtables (`net/bridge/netfilter/ebtables.c`).
+const BRIDGE_FUNCTION: &str = "do_replace_finish";
 
 /// The attached probes.
 #[derive(Debug)]
 pub struct Changes {
     _links: [Link; 2],
-    _object: Object,
+    /// Those at ebtables' function.
+    bridge: Option<[Link; 2]>,
+    object: Object,
     map: MapHandle,
     count: ChangeCount,
 }
@@ -30,12 +34,18 @@ impl Changes {
         let map = object::map(&object, MAP)?;
         let count = ChangeCount(Arc::new(MapMemory::of(&map)?));
         let map = MapHandle::try_from(&map).map_err(CollectError::load)?;
-        // first the end: an end without a beginning would be missed for ever
-        let end =
-            object::with_program(&object, "at_replaced", |p| raw::attach_kretprobe(p, FUNCTION))?;
-        let begin =
-            object::with_program(&object, "at_replace", |p| raw::attach_kprobe(p, FUNCTION, 0))?;
-        Ok(Self { _links: [begin, end], _object: object, map, count })
+        Ok(Self { _links: attach(&object, FUNCTION)?, bridge: None, object, map, count })
+    }
+
+    /// Counts those of ebtables, too. Its module must be loaded.
+    pub fn follow_bridge(&mut self) -> Result<(), CollectError> {
+        self.bridge = Some(attach(&self.object, BRIDGE_FUNCTION)?);
+        Ok(())
+    }
+
+    /// Its module is gone.
+    pub fn leave_bridge(&mut self) {
+        self.bridge = None;
     }
 
     /// The count, to be read from any thread.
@@ -46,6 +56,14 @@ impl Changes {
     pub(crate) fn map(&self) -> &MapHandle {
         &self.map
     }
+}
+
+/// The probes at a function that replaces tables.
+fn attach(object: &Object, function: &str) -> Result<[Link; 2], CollectError> {
+    // first the end: an end without a beginning would be missed for ever
+    let end = object::with_program(object, "at_replaced", |p| raw::attach_kretprobe(p, function))?;
+    let begin = object::with_program(object, "at_replace", |p| raw::attach_kprobe(p, function, 0))?;
+    Ok([begin, end])
 }
 
 /// How many tables were replaced.

@@ -3,14 +3,14 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 
-use nfscope_event::Family;
 use nfscope_kernel::btf::Btf;
 use nfscope_kernel::layout::LegacyLayout;
+use nfscope_kernel::locate::ebt;
 use nfscope_kernel::locate::ipt::Tables;
 
 use super::Changes;
-use super::bridge::{self, BridgeSetup};
-use super::probes::{LegacyProbes, OBJECT, layout_words, words_of};
+use super::bridge::BridgeSetup;
+use super::probes::{LegacyProbes, OBJECT, layout_words};
 use crate::nft::ValueAt;
 use crate::{CollectError, object, raw};
 
@@ -18,7 +18,7 @@ const ENTRY: &str = "at_table_entry";
 const RETURN: &str = "at_table_return";
 /// Words of the settings that only probe points need: two points with four
 /// values each and a flag, and the target's verdict.
-const POINT_WORDS: usize = 2 * (4 * 2 + 2) + 2;
+pub(super) const POINT_WORDS: usize = 2 * (4 * 2 + 2) + 2;
 
 /// The numbers of a table function's arguments: packet, table, hook state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,14 +85,13 @@ impl LegacyProbes {
     }
 
     /// The same for ebtables.
-    pub(crate) fn attach_bridge(
+    pub(crate) fn attach_bridge_edges(
         setup: &BridgeSetup,
         notes: BorrowedFd<'_>,
         changes: &Changes,
     ) -> Result<Self, CollectError> {
-        // a target's place is not asked for
-        let words = words_of(Family::Bridge, 0, &setup.layout);
-        Self::at_edges(bridge::FUNCTION, None, words, setup.arguments, notes, changes)
+        let words = setup.layout_words();
+        Self::at_edges(ebt::FUNCTION, None, words, setup.arguments, notes, changes)
     }
 
     fn at_edges(

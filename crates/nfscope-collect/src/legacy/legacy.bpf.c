@@ -21,50 +21,11 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 const volatile struct legacy_config legacy = {};
 
-#include "table_note.h"
+#include "leave.h"
+#include "bridge.h"
 #include "target.h"
 
 #define AT(point, what) value_at(ctx, legacy.point.what.kind, legacy.point.what.offset)
-
-/* include/uapi/linux/netfilter.h */
-#define NF_DROP 0
-#define NF_QUEUE 3
-#define NF_VERDICT_MASK 0xff
-
-/* `entry`: 0 if it is not known. */
-static __always_inline void leave(u64 entry, u64 skb, u64 table, u32 is_info, u64 state,
-				  u32 verdict)
-{
-	u64 info = is_info ? table : load_u64(table + legacy.table_private), at;
-	struct legacy_note *l;
-	struct note *n;
-	u32 kind;
-
-	if (!skb)
-		return;
-	n = note_slot_for(skb);
-	if (!n)
-		return;
-	n->skb = 0;
-	bpf_probe_read_kernel(n->state, sizeof(n->state), (void *)state);
-	l = (struct legacy_note *)n->data;
-	at = note_table(l, entry, is_info ? 0 : table, info, state);
-	kind = NOTE_LEGACY_RULE;
-	if ((verdict & NF_VERDICT_MASK) == NF_QUEUE)
-		kind = NOTE_LEGACY_QUEUE;
-	else if (entry && load_u32(info + legacy.info_underflow + 4 * (l->hook & 7)) == at)
-		kind = NOTE_LEGACY_POLICY;
-	n->decision.rule = at;
-	n->decision.chain = table;
-	n->decision.pkt = info;
-	n->decision.regs = 0;
-	n->decision.time = bpf_ktime_get_ns();
-	n->decision.kind = kind;
-	n->decision.chain_is_base = 0;
-	n->copied = 1;
-	n->check = note_check((u32)skb, n);
-	n->skb = skb;
-}
 
 /* All matches of a rule have said yes. */
 SEC("kprobe")
@@ -81,7 +42,7 @@ int at_table_match(struct pt_regs *ctx)
 	if (verdict != NF_DROP && verdict != NF_QUEUE)
 		return 0;
 	leave(entry, AT(matched, skb), AT(matched, table), legacy.matched.is_info,
-	      load_u64(AT(matched, param) + legacy.param_state), verdict);
+	      load_u64(AT(matched, param) + legacy.param_state), kind_of(verdict));
 	return 0;
 }
 
@@ -102,7 +63,7 @@ int at_table_verdict(struct pt_regs *ctx)
 		return 0;
 	}
 	leave(entry, AT(verdict, skb), AT(verdict, table), legacy.verdict.is_info,
-	      load_u64(AT(verdict, param) + legacy.param_state), verdict);
+	      load_u64(AT(verdict, param) + legacy.param_state), kind_of(verdict));
 	return 0;
 }
 
@@ -140,29 +101,6 @@ int at_table_entry(struct pt_regs *ctx)
 	return 0;
 }
 
-/* include/uapi/linux/netfilter.h */
-#define NFPROTO_BRIDGE 7
-/* The first eight bytes of the names of ebtables' tables, as numbers. */
-#define NAME_FILTER 0x00007265746c6966ULL
-#define NAME_NAT 0x000000000074616eULL
-#define NAME_BROUTE 0x00006574756f7262ULL
-
-/*
- * Whether a table of ebtables has said drop: what is read must be what it is taken
- * for, and the table not one whose drop means to route the packet.
- */
-static __always_inline bool bridge_drops(const struct traversal *t)
-{
-	u64 name = load_u64(t->table + legacy.table_name);
-	u32 family = load_u32(t->state + legacy.state_pf) & 0xff;
-
-	if (family == NFPROTO_BRIDGE && (name == NAME_FILTER || name == NAME_NAT))
-		return true;
-	if (family != NFPROTO_BRIDGE || name != NAME_BROUTE)
-		__sync_fetch_and_add(&lost.notes, 1);
-	return false;
-}
-
 /* What a call has put on the stack, and a return taken off. */
 #if defined(__TARGET_ARCH_arm64)
 #define RETURN_ADDRESS 0
@@ -186,8 +124,8 @@ int at_table_return(struct pt_regs *ctx)
 			__sync_fetch_and_add(&lost.notes, 1);
 		return 0;
 	}
-	if (ends && (legacy.family != NFPROTO_BRIDGE || bridge_drops(t)))
-		leave(0, t->skb, t->table, 0, t->state, verdict);
+	if (ends && (legacy.family != NFPROTO_BRIDGE || bridge_drops(t->table, t->state)))
+		leave(0, t->skb, t->table, 0, t->state, kind_of(verdict));
 	bpf_map_delete_elem(&traversals, &stack);
 	return 0;
 }

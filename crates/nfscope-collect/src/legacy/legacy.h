@@ -42,6 +42,24 @@ struct legacy_config {
 	u32 state_arg;
 };
 
+/* Where the values are at one point of ebt_do_table. */
+struct ebtables_values {
+	struct value_at entry; /* struct ebt_entry, struct ebt_entries */
+	struct value_at skb;
+	struct value_at table; /* in struct ebt_table, */
+	struct value_at param; /* struct xt_action_param */
+	struct value_at verdict; /* the verdict, the policy */
+	u32 table_beyond; /* so far behind its start */
+	u32 unused;
+};
+
+struct ebtables_config {
+	struct ebtables_values verdict;
+	struct ebtables_values policy;
+	struct legacy_config tables; /* its points are none of these */
+	u32 hook_entry; /* ebt_table_info.hook_entry */
+};
+
 #define LEGACY_TABLE_NAME 32 /* XT_TABLE_MAXNAMELEN */
 
 /* How often tables were replaced: begun and done (changes.bpf.c). */

@@ -7,6 +7,17 @@
 
 #include "changes.h"
 
+/* include/uapi/linux/netfilter.h */
+#define NFPROTO_BRIDGE 7
+
+/* Where a table's entries begin: in the struct itself; ebtables has a pointer there. */
+static __always_inline u64 entries_of(u64 info)
+{
+	u64 at = info + legacy.info_entries;
+
+	return legacy.family == NFPROTO_BRIDGE ? load_u64(at) : at;
+}
+
 /* Fills the note; where the entry is in the table. `entry`, `table`: 0 if not known. */
 static __always_inline u64 note_table(struct legacy_note *l, u64 entry, u64 table, u64 info,
 				      u64 state)
@@ -26,7 +37,7 @@ static __always_inline u64 note_table(struct legacy_note *l, u64 entry, u64 tabl
 	l->out = load_u64(state + legacy.state_out);
 	l->family = legacy.family;
 	l->hook = load_u32(state + legacy.state_hook) & 0xff;
-	at = entry - (info + legacy.info_entries);
+	at = entry - entries_of(info);
 	return !entry || at >= l->size ? NO_ENTRY : at;
 }
 

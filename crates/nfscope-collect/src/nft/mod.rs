@@ -16,6 +16,7 @@ pub(crate) use mark_rules::{
 pub(crate) use netlink_listener::{Heard, NetlinkListener, Told};
 pub use netlink_trace::NetlinkTrace;
 pub use offsets::{nft_offsets, state_offsets, trace_arguments};
+pub(crate) use points::all_loaded;
 pub use points::{evals, evals_loaded, points_setup};
 pub use scratch::Scratch;
 

@@ -46,13 +46,14 @@ pub fn nft_offsets(l: &NftLayout, btf: &Btf) -> NftOffsets {
             l.rule.data,
             l.expr.ops,
             l.expr.ops_size,
+            l.expr.ops_data,
         ],
     }
 }
 
 /// The same where nf_tables is not loaded: what hooks are called with.
 pub fn state_offsets(l: &LegacyLayout) -> NftOffsets {
-    let mut fields = [ABSENT; 28];
+    let mut fields = [ABSENT; 29];
     // state_hook to state_out of `struct nft_layout`
     fields[14..18].copy_from_slice(&[l.state_hook, l.state_pf, l.state_in, l.state_out]);
     NftOffsets { fields }

@@ -8,12 +8,14 @@ use super::{PointValues, Points, Probe, Setup, ValueAt};
 use crate::drop::NftOffsets;
 
 /// Eval functions whose verdict ends a packet elsewhere than in
-/// `nft_do_chain`, with the module that has them and the program to attach.
-const EVALS: [(&str, &str, &str); 4] = [
-    ("nft_queue_eval", "nft_queue", "at_queue"),
-    ("nft_queue_sreg_eval", "nft_queue", "at_queue"),
-    ("nft_fwd_netdev_eval", "nft_fwd_netdev", "at_fwd"),
-    ("nft_fwd_neigh_eval", "nft_fwd_netdev", "at_fwd"),
+/// `nft_do_chain`, with the modules without which none does, and the program to attach.
+const EVALS: [(&str, &[&str], &str); 5] = [
+    ("nft_queue_eval", &["nft_queue"], "at_queue"),
+    ("nft_queue_sreg_eval", &["nft_queue"], "at_queue"),
+    ("nft_fwd_netdev_eval", &["nft_fwd_netdev"], "at_fwd"),
+    ("nft_fwd_neigh_eval", &["nft_fwd_netdev"], "at_fwd"),
+    // all targets that iptables-nft has no words of nft's own for pass here
+    ("nft_target_eval_xt", &["nft_compat", "xt_NFQUEUE"], "at_target"),
 ];
 
 /// The setup for these points; a sentence if they are not enough to see every
@@ -37,7 +39,12 @@ pub fn points_setup(nft: NftOffsets, found: &NftPoints) -> Result<Setup, String>
 
 /// Whether a module is loaded whose expressions need probes of their own.
 pub fn evals_loaded() -> bool {
-    EVALS.iter().any(|(_, module, _)| Path::new("/sys/module").join(module).exists())
+    EVALS.iter().any(|(_, modules, _)| all_loaded(modules))
+}
+
+/// Whether all of these modules are there.
+pub(crate) fn all_loaded(modules: &[&str]) -> bool {
+    modules.iter().all(|name| Path::new("/sys/module").join(name).exists())
 }
 
 /// The probes for eval functions, with the values there.
@@ -49,12 +56,12 @@ pub fn evals(found: &NftPoints) -> Option<(PointValues, Vec<Probe>)> {
         chain_is_base: true,
         ..PointValues::default()
     };
-    let probes = EVALS.iter().map(|(function, module, program)| Probe {
+    let probes = EVALS.iter().map(|(function, modules, program)| Probe {
         program,
         function: (*function).into(),
         offset: 0,
         address: None,
-        late_module: Some(module),
+        late_modules: modules,
     });
     Some((values, probes.collect()))
 }
@@ -65,7 +72,7 @@ fn probe(program: &'static str, offset: u32) -> Probe {
         function: FUNCTION.into(),
         offset: offset.into(),
         address: None,
-        late_module: None,
+        late_modules: &[],
     }
 }
 

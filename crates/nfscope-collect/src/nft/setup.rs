@@ -17,9 +17,8 @@ pub struct Probe {
     /// Address of the function, where it is known: 5.10 takes 80 ms to look a
     /// name up.
     pub address: Option<u64>,
-    /// The module that has the function, if it may be loaded later: attached
-    /// as soon as it is.
-    pub late_module: Option<&'static str>,
+    /// Modules that may be loaded later: attached as soon as all of them are.
+    pub late_modules: &'static [&'static str],
 }
 
 /// Where values are at the points of a kernel.
@@ -83,7 +82,7 @@ impl Setup {
             function: TRACE_FUNCTION.into(),
             offset: 0,
             address: None,
-            late_module: None,
+            late_modules: &[],
         };
         Self {
             backend: Backend::TraceHook,

@@ -35,6 +35,8 @@ pub struct TraceOptions {
     pub filter: Option<nfscope_filter::Compiled>,
     /// Only packets that enter a chain or table in this namespace (inode).
     pub netns: Option<u32>,
+    /// Only packets that this process sends.
+    pub pid: Option<u32>,
     /// Only packets with this device at a hook, in or out.
     pub device: Option<String>,
     /// Tell the rules that do not match; `true`: with nftables' registers.
@@ -144,7 +146,10 @@ impl TraceCollector {
         // kernels that do not list variables among their symbols do not let
         // the preemption count be read
         match Self::run(options, setup, true, trial, btf) {
-            Err(CollectError::Load { .. }) => Self::run(options, setup, false, trial, btf),
+            // without it nobody knows whose packets are which
+            Err(CollectError::Load { .. }) if options.pid.is_none() => {
+                Self::run(options, setup, false, trial, btf)
+            }
             other => other,
         }
     }
@@ -226,6 +231,7 @@ impl TraceOptions {
         Self {
             filter: None,
             netns: Some(scratch.inode()),
+            pid: None,
             device: None,
             ring_bytes: TRIAL_RING,
             functions: Functions::default(),
@@ -243,6 +249,7 @@ impl TraceOptions {
             points: setup.points.clone(),
             misses: self.misses,
             only_netns: self.netns,
+            only_pid: self.pid,
             filter: filter.map(|f| (f.bytes_needed, f.needs_link, f.wants_vlan_tag)),
             snap_bytes: self.snap_bytes,
             follow: self.follow,

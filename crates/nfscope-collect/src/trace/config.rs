@@ -18,6 +18,8 @@ pub struct Config {
     pub misses: Option<bool>,
     /// Only this namespace.
     pub only_netns: Option<u32>,
+    /// Only what this process sends.
+    pub only_pid: Option<u32>,
     /// A filter is in the program: bytes it looks at, whether it looks at MAC
     /// addresses, whether at VLAN tags.
     pub filter: Option<(u32, bool, bool)>,
@@ -67,6 +69,7 @@ impl Config {
             u32::from(self.has_place),
             u32::from(self.context_known),
             self.wake_bytes,
+            self.only_pid.unwrap_or(0),
         ] {
             word(v);
         }

@@ -39,6 +39,8 @@ static __always_inline void arrive(u64 key, u64 function, struct cpu_scratch *c,
 	struct arrival *a;
 	struct tracked *t;
 
+	if (cfg.only_pid && !process_wanted())
+		return;
 	if (cfg.only_netns && netns != cfg.only_netns)
 		return;
 	if (cfg.only_device && !on_wanted_device(skb))

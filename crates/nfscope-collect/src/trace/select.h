@@ -8,6 +8,7 @@
 
 #include "packets.h"
 
+#include "../bpf/context.h"
 #include "../bpf/fill.h"
 #include "../bpf/netns.h"
 #include <packet_filter.h>
@@ -31,6 +32,13 @@ static __always_inline bool device_wanted(const u64 *state)
 	name[0] = name[1] = 0;
 	BPF_CORE_READ_STR_INTO(&name, (struct net_device *)out, name);
 	return name[0] == cfg.only_device_name[0] && name[1] == cfg.only_device_name[1];
+}
+
+/* No packet passes here in an NMI: what looks like one is a breakpoint. */
+static __always_inline bool process_wanted(void)
+{
+	return context_now(cfg.context_known, true) == CONTEXT_PROCESS &&
+	       bpf_get_current_pid_tgid() >> 32 == cfg.only_pid;
 }
 
 /* Asked of every packet: what the filter does not look at is not looked up. */
@@ -129,6 +137,8 @@ static __always_inline struct tracked *arrived(struct sk_buff *skb, u64 pkt, u64
 	if (!t || !cfg.follow) {
 		u64 trial = lost.trial, only = trial ? trial : cfg.only_netns;
 
+		if (!trial && cfg.only_pid && !t && !process_wanted())
+			return 0;
 		if (only || cfg.only_device) {
 			at = at ? at : load_u64(pkt + cfg.nft.pkt_state);
 			copy_state(state, at);

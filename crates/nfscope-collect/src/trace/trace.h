@@ -34,6 +34,7 @@ struct config {
 	u32 has_place; /* skb:consume_skb has a location argument */
 	u32 context_known; /* the preemption count can be read */
 	u32 wake_bytes; /* so much in the ring wakes user space */
+	u32 only_pid; /* what this process sends; 0: all */
 };
 
 /*

@@ -79,6 +79,7 @@ impl Fields<'_> {
                 ops_eval: self.offset("nft_expr_ops", "eval")?,
                 ops_size: self.offset("nft_expr_ops", "size")?,
                 ops_type: self.offset("nft_expr_ops", "type")?,
+                ops_data: self.offset("nft_expr_ops", "data")?,
                 type_name: self.offset("nft_expr_type", "name")?,
                 type_family: self.offset("nft_expr_type", "family")?,
             },

@@ -203,6 +203,8 @@ pub struct ExprLayout {
     pub ops_size: u32,
     /// `nft_expr_ops.type`: pointer to the type.
     pub ops_type: u32,
+    /// `nft_expr_ops.data`: what the type's module keeps there.
+    pub ops_data: u32,
     /// `nft_expr_type.name`: pointer to the name.
     pub type_name: u32,
     /// `nft_expr_type.family`, `u8`.

@@ -9,7 +9,7 @@
 //! nft_pktinfo     skb@0 tprot_set@8 tprot@9 xt@16 (xt_action_param: state@16)
 //! nft_traceinfo   pkt@0 basechain@8 chain@16 rule@24 verdict@32 type@40
 //! nft_verdict     code@0 chain@8; nft_regs: union of data[] and verdict
-//! nft_expr        ops@0; nft_expr_ops: eval@0 size@16 type@104; nft_expr_type: name@40 family@68
+//! nft_expr        ops@0; nft_expr_ops: eval@0 size@16 type@104 data@112; nft_expr_type: name@40 family@68
 //! ```
 //! A layout made from this table is a claim to be tried on known rules, not a fact.
 
@@ -52,6 +52,7 @@ pub(super) fn layout(state: StateLayout) -> NftLayout {
             ops_eval: 0,
             ops_size: 16,
             ops_type: 104,
+            ops_data: 112,
             type_name: 40,
             type_family: 68,
         },

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::Loc;
+use super::ebt::{BridgePoint, BridgePoints};
 use super::hook_slow::HookDrop;
 use super::ipt::{TableLoc, TablePoint, TablePoints};
 use super::nft::{DropCause, NftPoints};
@@ -115,6 +116,23 @@ impl TablePoints {
         };
         let verdict = Some(Loc::Reg(self.verdict_register));
         vec![mark("matched", &self.matched, None), mark("verdict", &self.verdict, verdict)]
+    }
+}
+
+impl BridgePoints {
+    /// The probes' places in `ebt_do_table`.
+    pub fn marks(&self) -> Vec<Mark> {
+        let mark = |name, value, at: &BridgePoint| {
+            let holds = [
+                (value, Some(at.entry)),
+                ("skb", Some(at.skb)),
+                (if at.table_beyond == 0 { "table" } else { "in table" }, Some(at.table)),
+                ("param", Some(at.param)),
+                ("verdict", Some(Loc::Reg(at.verdict))),
+            ];
+            Mark::new(at.probe, name, holds)
+        };
+        vec![mark("verdict", "entry", &self.verdict), mark("policy", "chain", &self.policy)]
     }
 }
 

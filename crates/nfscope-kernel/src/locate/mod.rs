@@ -5,6 +5,7 @@
 //! know one kernel function each.
 
 pub mod code;
+pub mod ebt;
 pub mod flow;
 pub mod hook_slow;
 pub mod ipt;

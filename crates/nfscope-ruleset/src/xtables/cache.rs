@@ -3,6 +3,7 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::bridge;
 use super::print;
 use super::saved::Lines;
 use super::table::{Chain, Rule, Table, Target};
@@ -212,6 +213,10 @@ impl Snapshot {
         let number = Some(number).filter(|n| *n != 0);
         let (text, outline) = match number.map(|number| self.text(chain, number, rule)) {
             Some((text, outline)) => (Some(text), outline),
+            // policies of ebtables' user chains
+            None if family == Family::Bridge => {
+                (Some(bridge::policy(&chain.name, &rule.target)), false)
+            }
             None => (None, false),
         };
         let reject = match &rule.target {

@@ -1,11 +1,12 @@
-//! Tables of x_tables (iptables-legacy, ip6tables-legacy, arptables-legacy) as
-//! data.
+//! Tables of x_tables (iptables-legacy, ip6tables-legacy, arptables-legacy,
+//! ebtables-legacy) as data.
 //!
 //! The kernel gives a table as one block of entries, in the order and at the
 //! offsets that it has itself; an offset names a rule. [`Cache`] answers which
 //! rule that is, for the table as it was when a packet met it.
 
 mod arp;
+mod bridge;
 mod cache;
 mod header;
 mod lines;

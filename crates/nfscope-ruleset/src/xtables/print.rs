@@ -5,6 +5,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::arp;
+use super::bridge;
 use super::header;
 use super::table::{Extension, Rule, Target};
 use super::uapi::{Family, name_at, u16_at, u32_at};
@@ -39,8 +40,10 @@ const REJECT_IPV6: [&str; 9] = [
 
 /// The rule as a line, and whether nothing was left out of it.
 pub(super) fn line(family: Family, chain: &str, rule: &Rule) -> (String, bool) {
-    if family == Family::Arp {
-        return arp::line(chain, rule);
+    match family {
+        Family::Arp => return arp::line(chain, rule),
+        Family::Bridge => return bridge::line(chain, rule),
+        Family::Ipv4 | Family::Ipv6 => {}
     }
     let mut out = format!("-A {chain}");
     let mut whole = true;
@@ -95,7 +98,7 @@ pub(super) fn reject(family: Family, target: &Extension) -> Option<&'static str>
     let names = match family {
         Family::Ipv4 => &REJECT_IPV4,
         Family::Ipv6 => &REJECT_IPV6,
-        Family::Arp => return None,
+        Family::Arp | Family::Bridge => return None,
     };
     names.get(with).copied()
 }

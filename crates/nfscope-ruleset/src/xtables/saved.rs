@@ -1,5 +1,5 @@
-//! The rules as iptables-legacy-save prints them, and as `arptables-legacy -L`
-//! does, which has no `-S`.
+//! The rules as iptables-legacy-save prints them, and as `arptables-legacy -L` and
+//! `ebtables-legacy -L --Lx` do, which have no `-S`.
 
 use std::collections::HashMap;
 use std::os::fd::AsFd;
@@ -39,6 +39,15 @@ impl Lines {
         Self(chains)
     }
 
+    /// The lines in what `ebtables-legacy -L --Lx` has printed: commands that make them.
+    fn parse_commands(text: &str) -> Self {
+        let command = |line: &str| {
+            let (_, rest) = line.strip_prefix("ebtables -t ")?.split_once(' ')?;
+            Some(format!("{rest}\n"))
+        };
+        Self::parse(&text.lines().filter_map(command).collect::<String>())
+    }
+
     /// The lines in what a program has printed.
     fn parse(text: &str) -> Self {
         let mut chains: HashMap<String, Vec<String>> = HashMap::new();
@@ -75,7 +84,7 @@ pub(super) struct Programs {
 impl Programs {
     /// Looks for them.
     pub fn find() -> Self {
-        let found = Family::ALL.into_iter();
+        let found = Family::ALL.into_iter().chain([Family::Bridge]);
         Self { found: found.filter_map(|family| Some((family, of_family(family)?))).collect() }
     }
 
@@ -86,6 +95,7 @@ impl Programs {
         let (more, parse): (&[&str], fn(&str) -> Lines) = match family {
             Family::Ipv4 | Family::Ipv6 => (&[], Lines::parse),
             Family::Arp => (&["-L", "-n", "--line-numbers"], Lines::parse_listing),
+            Family::Bridge => (&["-L", "--Lx"], Lines::parse_commands),
         };
         let text = print(program, &table.name, more)?;
         Some(parse(&text)).filter(|lines| lines.fit(table))
@@ -134,6 +144,18 @@ mod tests {
         assert_eq!(lines.line("INPUT", 2), Some("-A INPUT -j DROP --opcode 1"));
         assert_eq!(lines.line("web", 1), Some("-A web"));
         assert_eq!(lines.line("web", 2), Some("-A web -j DROP"));
+    }
+
+    #[test]
+    fn lines_of_commands() {
+        let lines = Lines::parse_commands(
+            "ebtables -t filter -N sub\nebtables -t filter -P FORWARD DROP\n\
+             ebtables -t filter -A FORWARD -p ARP -j CONTINUE \n\
+             ebtables -t filter -A sub -o ! right -j DROP \n",
+        );
+        assert_eq!(lines.line("FORWARD", 1), Some("-A FORWARD -p ARP -j CONTINUE"));
+        assert_eq!(lines.line("sub", 1), Some("-A sub -o ! right -j DROP"));
+        assert_eq!(lines.line("FORWARD", 2), None);
     }
 
     #[test]

@@ -6,12 +6,13 @@ use std::io;
 use std::net::UdpSocket;
 use std::os::fd::AsRawFd;
 
+use super::bridge;
 use super::table::{Info, Table};
 use super::uapi::{ENTRIES, Family, GET_ENTRIES, GET_INFO, SET_REPLACE, TABLE_NAME};
 
 /// Larger tables (a hundred thousand rules and more are a tenth of that) are
 /// not read.
-const LARGEST: u32 = 512 << 20;
+pub(super) const LARGEST: u32 = 512 << 20;
 
 /// A table's contents: what the kernel said, and what that means.
 #[derive(Debug)]
@@ -30,18 +31,19 @@ pub(super) struct Socket {
 impl Socket {
     pub fn open(family: Family) -> io::Result<Self> {
         let any = match family {
-            Family::Ipv4 | Family::Arp => "0.0.0.0:0",
+            Family::Ipv4 | Family::Arp | Family::Bridge => "0.0.0.0:0",
             Family::Ipv6 => "[::]:0",
         };
         Ok(Self { socket: UdpSocket::bind(any)?, family })
     }
 
     /// `bytes`: the request, which the kernel overwrites with its answer.
-    fn get(&self, option: i32, bytes: &mut [u8]) -> io::Result<()> {
+    pub(super) fn get(&self, option: i32, bytes: &mut [u8]) -> io::Result<()> {
         let mut size = libc::socklen_t::try_from(bytes.len()).map_err(io::Error::other)?;
         let (level, first) = self.family.options();
         // SAFETY: the kernel reads and writes at most `size` bytes at the
-        // pointer, which is what the slice has.
+        // pointer, which is what the slice has; a pointer in the request, which
+        // ebtables' have, is to the request's own end.
         let result = unsafe {
             libc::getsockopt(
                 self.socket.as_raw_fd(),
@@ -65,6 +67,9 @@ impl Socket {
 
     /// A whole table.
     pub fn read(&self, name: &str) -> io::Result<Read> {
+        if self.family == Family::Bridge {
+            return bridge::read(self, name);
+        }
         let info = self.info(name)?;
         if info.size > LARGEST {
             return Err(io::Error::other("the table is larger than anything that is read"));
@@ -116,6 +121,7 @@ pub(super) fn put_name(bytes: &mut [u8], name: &str) {
 
 /// The tables that the namespace has.
 pub(super) fn names(family: Family) -> Vec<String> {
-    let list = fs::read_to_string(family.names_file()).unwrap_or_default();
+    let list = family.names_file().and_then(|file| fs::read_to_string(file).ok());
+    let list = list.unwrap_or_default();
     list.lines().map(str::to_owned).collect()
 }

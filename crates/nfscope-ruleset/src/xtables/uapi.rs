@@ -67,6 +67,8 @@ pub enum Family {
     Ipv6,
     /// arptables
     Arp,
+    /// ebtables, whose structs are others (`bridge.rs`)
+    Bridge,
 }
 
 /// Where the parts of a family's entry are.
@@ -89,7 +91,8 @@ pub(super) struct EntryLayout {
 }
 
 impl Family {
-    /// All of them.
+    /// All whose tables can be listed: of ebtables a namespace only tells those that it is
+    /// asked for, and makes them for that.
     pub const ALL: [Self; 3] = [Self::Ipv4, Self::Ipv6, Self::Arp];
 
     /// The built-in chains, by hook number (`NF_INET_*`, `NF_ARP_*`).
@@ -97,6 +100,9 @@ impl Family {
         match self {
             Self::Ipv4 | Self::Ipv6 => &["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"],
             Self::Arp => &["INPUT", "OUTPUT", "FORWARD"],
+            Self::Bridge => {
+                &["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING", "BROUTING"]
+            }
         }
     }
 
@@ -111,12 +117,13 @@ impl Family {
     }
 
     /// Level and first option of the family's questions (`IPT_BASE_CTL`,
-    /// `ARPT_BASE_CTL`).
+    /// `ARPT_BASE_CTL`, `EBT_BASE_CTL`).
     pub(super) fn options(self) -> (i32, i32) {
         match self {
             Self::Ipv4 => (libc::IPPROTO_IP, 64),
             Self::Ipv6 => (libc::IPPROTO_IPV6, 64),
             Self::Arp => (libc::IPPROTO_IP, 96),
+            Self::Bridge => (libc::IPPROTO_IP, 128),
         }
     }
 
@@ -161,15 +168,30 @@ impl Family {
                 counters: 176,
                 size: 192,
             },
+            Self::Bridge => EntryLayout {
+                address: 0,
+                input: 10,
+                protocol: 8,
+                flags: 0,
+                inverted: 4,
+                goto: 0,
+                fragment: None,
+                target_offset: 104,
+                next_offset: 108,
+                // they stand elsewhere
+                counters: 112,
+                size: 112,
+            },
         }
     }
 
-    /// The file that lists a namespace's tables.
-    pub(super) fn names_file(self) -> &'static str {
+    /// The file that lists a namespace's tables, if there is one.
+    pub(super) fn names_file(self) -> Option<&'static str> {
         match self {
-            Self::Ipv4 => "/proc/thread-self/net/ip_tables_names",
-            Self::Ipv6 => "/proc/thread-self/net/ip6_tables_names",
-            Self::Arp => "/proc/thread-self/net/arp_tables_names",
+            Self::Ipv4 => Some("/proc/thread-self/net/ip_tables_names"),
+            Self::Ipv6 => Some("/proc/thread-self/net/ip6_tables_names"),
+            Self::Arp => Some("/proc/thread-self/net/arp_tables_names"),
+            Self::Bridge => None,
         }
     }
 
@@ -181,6 +203,7 @@ impl Family {
             Self::Ipv4 => ["iptables-legacy-save", "iptables-save"],
             Self::Ipv6 => ["ip6tables-legacy-save", "ip6tables-save"],
             Self::Arp => ["arptables-legacy", "arptables"],
+            Self::Bridge => ["ebtables-legacy", "ebtables"],
         }
     }
 }

@@ -17,6 +17,13 @@ Examples:
   nfscope trace --format iptables-trace  rules of iptables-legacy, a line each
   nfscope trace --functions udp port 53  with the kernel functions that it passed
 
+Filters:
+  address, protocol, port   host 10.0.0.1, src net 10.0.0.0/8 and tcp, udp port 53
+  id of ICMP echoes         'icmp[4:2] = 4711', of IPv6 'icmp6[4:2] = 4711'
+  process                   --pid, as far as its system calls send the packet
+  namespace, device         --netns, -i
+  packets, time             -c, --duration
+
 A packet that was selected is followed until it is freed: through NAT, copies
 and other namespaces. Nothing on the machine is changed without
 --allow-ruleset-change. Ctrl-C ends it.";
@@ -37,6 +44,16 @@ pub struct TraceArguments {
     /// inode number or a path
     #[arg(long, value_name = "NETNS")]
     pub netns: Option<String>,
+
+    /// Only packets that this process sends
+    ///
+    /// A packet is selected if the kernel works for the process (a system call) when it first
+    /// comes to a chain, a table or a function of --functions: what arrives, and what the kernel
+    /// sends later (what waited, repetitions, most acknowledgements), is no process's. The id is
+    /// that of the initial pid namespace.
+    #[arg(long, value_name = "PID",
+          value_parser = clap::value_parser!(u32).range(1..))]
+    pub pid: Option<u32>,
 
     /// Ask the filter at each chain and table anew: a packet that no longer matches (by
     /// NAT, in a tunnel) is not shown there, and copies are not followed

@@ -45,6 +45,7 @@ pub fn run(arguments: &TraceArguments) -> Result<(), Failure> {
     let options = TraceOptions {
         filter,
         netns,
+        pid: arguments.pid,
         device: arguments.interface.clone(),
         misses: arguments.misses(),
         follow: !arguments.no_follow,

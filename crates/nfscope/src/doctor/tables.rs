@@ -90,6 +90,7 @@ impl Tables {
                 xtables::Family::Ipv4 => "iptables",
                 xtables::Family::Ipv6 => "ip6tables",
                 xtables::Family::Arp => "arptables",
+                xtables::Family::Bridge => "ebtables",
             };
             let name = format!("{program} {name}");
             match table {
@@ -175,6 +176,7 @@ fn nfproto(family: xtables::Family) -> u32 {
         xtables::Family::Ipv4 => 2,
         xtables::Family::Ipv6 => 10,
         xtables::Family::Arp => 3,
+        xtables::Family::Bridge => 7,
     }
 }
 

@@ -31,7 +31,8 @@ pub(super) fn cause(part: &LegacyPart) -> Option<Cause> {
     };
     let alone = match place.family {
         Family::Bridge => {
-            "rules of ebtables-legacy are not told; ebtables-legacy -L --Lc counts them"
+            "which of the table's rules or policies it was cannot be seen on this machine; \
+             ebtables-legacy -L --Lc counts them"
         }
         _ => "which of the table's rules or policies it was cannot be seen on this machine",
     };
@@ -110,6 +111,7 @@ pub(super) fn ask<T>(
     let family = match Family::from_nfproto(part.family) {
         Some(Family::Ip6) => xtables::Family::Ipv6,
         Some(Family::Arp) => xtables::Family::Arp,
+        Some(Family::Bridge) => xtables::Family::Bridge,
         _ => xtables::Family::Ipv4,
     };
     let subject = Subject { netns, family, table: part.table.clone() };

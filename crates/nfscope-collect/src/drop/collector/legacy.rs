@@ -37,17 +37,28 @@ impl DropCollector {
         self.try_legacy(probes, scratch, Told::Tables)
     }
 
-    /// Attaches to ebtables' function, whose notes prove themselves.
+    /// Attaches to ebtables' function, whose notes prove themselves: to the places that
+    /// tell rules, else to its entry and return. `Some`: why rules are not told.
     pub fn attach_bridge_tables(
         &mut self,
         setup: &BridgeSetup,
         changes: &Changes,
-    ) -> Result<(), CollectError> {
+    ) -> Result<Option<String>, CollectError> {
         let notes = object::map(&self.object, "notes")?;
-        let probes = LegacyProbes::attach_bridge(setup, notes.as_fd(), changes)?;
+        let rules = match &setup.located {
+            Ok(located) => LegacyProbes::attach_bridge(setup, located, notes.as_fd(), changes)
+                .map_err(|e| e.to_string()),
+            Err(why) => Err(why.clone()),
+        };
+        let (probes, why) = match rules {
+            Ok(probes) => (probes, None),
+            Err(why) => {
+                (LegacyProbes::attach_bridge_edges(setup, notes.as_fd(), changes)?, Some(why))
+            }
+        };
         self.take_legacy_notes(true)?;
         self.legacy.push(probes);
-        Ok(())
+        Ok(why)
     }
 
     /// Lets go of it: its module is gone.

@@ -34,6 +34,7 @@ impl NetlinkCollector {
         let wanted = [
             (options.misses.is_some(), "rules that do not match"),
             (!options.functions.list.is_empty(), "kernel functions"),
+            (options.pid.is_some(), "who sends a packet (--pid)"),
             (!options.follow, "packets that no longer match (--no-follow)"),
         ];
         if let Some((_, what)) = wanted.iter().find(|(wanted, _)| *wanted) {

@@ -1,7 +1,8 @@
 //! What was found in the kernel's machine code, function by function.
 
-use nfscope_collect::legacy::tables_loaded;
+use nfscope_collect::legacy::{bridge_tables_loaded, tables_loaded};
 use nfscope_kernel::btf::Btf;
+use nfscope_kernel::locate::ebt::{self, BridgeLocated};
 use nfscope_kernel::locate::hook_slow;
 use nfscope_kernel::locate::ipt::{LegacyLocated, Tables};
 use nfscope_kernel::locate::nft::{self, CodeOrigin, Located};
@@ -15,6 +16,7 @@ use crate::machine::Machine;
 pub fn findings(machine: &Machine) -> Vec<Finding> {
     let mut all = vec![nft_do_chain(machine), nf_hook_slow()];
     all.extend(Tables::ALL.map(|tables| table_function(tables, machine)));
+    all.push(bridge_function());
     all
 }
 
@@ -103,6 +105,25 @@ fn table_function(tables: Tables, machine: &Machine) -> Finding {
             let text = format!(
                 "rules that match at +{:#x}, what their targets say at +{:#x}",
                 points.matched.probe, points.verdict.probe
+            );
+            Finding::new(topic, Level::Ok, text)
+        }
+        Err(why) => Finding::new(topic, Level::Note, format!("its rules are not named: {why}")),
+    }
+}
+
+fn bridge_function() -> Finding {
+    let topic = ebt::FUNCTION;
+    if !bridge_tables_loaded() {
+        let text = format!("not looked for: no table of {} is loaded", ebt::MODULE);
+        return Finding::new(topic, Level::Ok, text).detail();
+    }
+    let found = Btf::vmlinux().map_err(|e| e.to_string());
+    match found.and_then(|btf| BridgeLocated::find(Some(&btf)).map_err(|e| e.to_string())) {
+        Ok(BridgeLocated { points, .. }) => {
+            let text = format!(
+                "verdicts of rules at +{:#x}, policies at +{:#x}",
+                points.verdict.probe, points.policy.probe
             );
             Finding::new(topic, Level::Ok, text)
         }

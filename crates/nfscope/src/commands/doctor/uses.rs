@@ -40,6 +40,7 @@ pub fn trace_options(machine: &Machine, misses: Option<bool>) -> TraceOptions {
     TraceOptions {
         filter: None,
         netns: None,
+        pid: None,
         device: None,
         misses,
         follow: true,

@@ -2,6 +2,7 @@
 
 use nfscope_kernel::btf::Btf;
 use nfscope_kernel::locate::Mark;
+use nfscope_kernel::locate::ebt::{self, BridgeLocated};
 use nfscope_kernel::locate::hook_slow::{self, EntriesLayout};
 use nfscope_kernel::locate::ipt::{LegacyLocated, Tables};
 use nfscope_kernel::locate::nft;
@@ -18,6 +19,9 @@ pub(super) fn points(code: &Code) -> (Vec<Mark>, Vec<String>) {
     let found = match code.text.name.as_str() {
         nft::FUNCTION => of_nft(),
         hook_slow::FUNCTION => of_hook_slow(code),
+        ebt::FUNCTION => BridgeLocated::find(Btf::vmlinux().ok().as_ref())
+            .map(|located| (located.points.marks(), Vec::new()))
+            .map_err(|e| e.to_string()),
         name => match Tables::ALL.into_iter().find(|tables| tables.function() == name) {
             Some(tables) => LegacyLocated::find(tables, Btf::vmlinux().ok().as_ref())
                 .map(|located| (located.points.marks(), Vec::new()))
