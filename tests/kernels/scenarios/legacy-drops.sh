@@ -2,6 +2,7 @@
 # line are those that the kernel and the programs themselves show, the counts
 # those of the rules' own counters; nothing is changed by watching.
 # timeout: 120
+# architectures: amd64 arm64
 topology
 four() { within server iptables-legacy "$@"; }
 six() { within server ip6tables-legacy "$@"; }
