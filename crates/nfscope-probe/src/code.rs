@@ -302,12 +302,8 @@ impl Coder {
             Source::Memory { size: whole, way } => {
                 self.way(way, unread);
                 // an array that it fills has no zero behind it
-                self.read(
-                    Helper::ReadText,
-                    (STACK, TEXT),
-                    size.min(whole.saturating_add(1)),
-                    unread,
-                );
+                let size = size.min(whole.saturating_add(1));
+                self.read(Helper::ReadText, (STACK, TEXT), size, unread);
             }
             Source::Text { way, .. } => {
                 self.way(way, unread);

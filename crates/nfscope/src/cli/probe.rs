@@ -26,10 +26,11 @@ A field begins with an argument's name (or arg0), a tracepoint's field, ret, lat
 (a.b, also through pointers), elements (a[2], a[0..4]), *a, &a, casts
 (((struct tcp_sock *)sk).snd_nxt), container_of(a, struct b, member). Behind a colon
 stands how it is printed: str, user (text in the process's memory), hex, ip, ip6, mac,
-port, enum[NAME], bytes[16], tuple. Enums, socket families, protocols, TCP states and
-addresses are told by name without that. Numbers in network order (__be16, __be32)
-are those that they mean. Arrays of char are text. With --ret arguments are those at
-the entry; what a function of unknown type returns is told in base 16: (int)ret.
+port, enum[NAME], bytes[16], tuple (the ends of a socket or packet). Enums, socket
+families, protocols, TCP states and addresses are told by name without that. Numbers in
+network order (__be16, __be32) are those that they mean. Arrays of char are text. With
+--ret arguments are those at the entry; what a function of unknown type returns is told
+in base 16: (int)ret.
 
 A condition compares fields with numbers (12, 0x0c, 10.0.0.1, 5ms), names (AF_INET,
 -EPERM, true, those of enums) or texts (skb.dev.name == \"eth0\"): == != < <= > >=,
