@@ -15,6 +15,7 @@ use crate::assembler::{Assembler, Helper, Label, Reg, jump};
 use crate::ast::Comparison;
 use crate::plan::{Condition, Number, Operand, Phase, Source, Start, Step, Way};
 use crate::style::Reading;
+use crate::tuple::{PACKET_BYTES, PACKET_WORDS, PacketAt};
 
 /// Bytes in front of the first field.
 pub const HEAD: u32 = 16;
@@ -136,6 +137,10 @@ impl Coder {
                 let helper = if *user { Helper::ReadUserText } else { Helper::ReadText };
                 self.read(helper, (DATA, at), *size, failed);
             }
+            Source::Packet { way, at: parts } => {
+                self.way(way, failed);
+                self.packet(parts, at, failed);
+            }
             Source::Command => {
                 self.out.copy(FIRST, DATA);
                 self.out.add(FIRST, at.into(), THIRD);
@@ -153,6 +158,22 @@ impl Coder {
         self.out.or_register(FIRST, SECOND);
         self.out.store(DATA, FAILED, FIRST);
         self.out.place(done);
+    }
+
+    /// Reads the packet at `HERE` into the data: words on it, then its headers.
+    fn packet(&mut self, parts: &PacketAt, at: i16, failed: Label) {
+        self.out.store(STACK, LEFT, HERE);
+        for ((offset, bytes), place) in parts.words().into_iter().zip((at..).step_by(8)) {
+            self.out.load(HERE, STACK, LEFT);
+            self.out.add(HERE, offset.into(), THIRD);
+            self.read(Helper::Read, (DATA, place), bytes, failed);
+        }
+        self.out.load(HERE, STACK, LEFT);
+        self.out.add(HERE, parts.head.into(), THIRD);
+        self.follow(failed);
+        self.out.load(FIRST, DATA, at);
+        self.out.add_register(HERE, FIRST);
+        self.read(Helper::Read, (DATA, at + 8 * PACKET_WORDS as i16), PACKET_BYTES, failed);
     }
 
     /// Reads memory at `HERE` to a place.
@@ -281,12 +302,8 @@ impl Coder {
             Source::Memory { size: whole, way } => {
                 self.way(way, unread);
                 // an array that it fills has no zero behind it
-                self.read(
-                    Helper::ReadText,
-                    (STACK, TEXT),
-                    size.min(whole.saturating_add(1)),
-                    unread,
-                );
+                let size = size.min(whole.saturating_add(1));
+                self.read(Helper::ReadText, (STACK, TEXT), size, unread);
             }
             Source::Text { way, .. } => {
                 self.way(way, unread);
@@ -299,7 +316,7 @@ impl Coder {
                 self.out.call(Helper::Command);
             }
             // no text is compared that is a number
-            Source::Number(_) => {}
+            Source::Number(_) | Source::Packet { .. } => {}
         }
         let mut bytes = wanted.to_vec();
         bytes.resize(room as usize, 0);

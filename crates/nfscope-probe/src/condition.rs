@@ -289,7 +289,7 @@ impl Builder<'_, '_> {
             Source::Memory { size, .. } => *size as usize,
             // with the zero at its end
             Source::Command => 15,
-            Source::Text { .. } | Source::Number(_) => LONGEST_TEXT,
+            Source::Text { .. } | Source::Number(_) | Source::Packet { .. } => LONGEST_TEXT,
         };
         if text.len() > room {
             return wrong(&format!("it has {room} bytes at most: it is never that"));

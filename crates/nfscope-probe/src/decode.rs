@@ -4,7 +4,8 @@ use std::fmt::Write;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::plan::Source;
-use crate::style::{Reading, Style, TupleAt};
+use crate::style::{Reading, Style};
+use crate::tuple::{of_packet, of_socket};
 
 /// A value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +49,10 @@ pub fn decode(reading: &Reading, index: usize, at: u32, data: &[u8]) -> Option<D
         }
         Source::Text { size, .. } => Some(text(bytes.get(..*size as usize)?, true)),
         Source::Command => Some(text(bytes.get(..16)?, false)),
+        Source::Packet { .. } => {
+            let ends = of_packet(bytes.get(..reading.source.size() as usize)?)?;
+            Some(Decoded { datum: Datum::Text(ends.into_bytes()), text: None, cut: false })
+        }
         Source::Memory { size, .. } => memory(&reading.style, bytes.get(..*size as usize)?),
     }
 }
@@ -102,7 +107,7 @@ fn memory(style: &Style, bytes: &[u8]) -> Option<Decoded> {
             let text = Some(format!("[{}]", words.join(", ")));
             return Some(Decoded { datum: Datum::List(list), text, cut: false });
         }
-        Style::Tuple(at) => of_text(tuple(at, bytes)?),
+        Style::Tuple(at) => of_text(of_socket(at, bytes)?),
         _ => {
             let mut hex = String::with_capacity(2 * bytes.len());
             for byte in bytes {
@@ -128,24 +133,6 @@ fn element(bytes: &[u8], signed: bool, swap: bool) -> Option<i128> {
         true => i128::from((value << spare).cast_signed() >> spare),
         false => i128::from(value),
     })
-}
-
-/// `10.0.0.1:1234 > 10.0.0.2:80`
-fn tuple(at: &TupleAt, bytes: &[u8]) -> Option<String> {
-    let two = |at: usize| bytes.get(at..)?.first_chunk::<2>().copied();
-    let four = |at: usize| bytes.get(at..)?.first_chunk::<4>().map(|b| Ipv4Addr::from(*b));
-    let sixteen = |at: usize| bytes.get(at..)?.first_chunk::<16>().map(|b| Ipv6Addr::from(*b));
-    let port = u16::from_ne_bytes(two(at.port)?);
-    let other_port = u16::from_be_bytes(two(at.other_port)?);
-    match u16::from_ne_bytes(two(at.family)?) {
-        // AF_INET, AF_INET6
-        2 => Some(format!("{}:{port} > {}:{other_port}", four(at.own)?, four(at.other)?)),
-        10 => {
-            let (own, other) = (sixteen(at.own6?)?, sixteen(at.other6?)?);
-            Some(format!("[{own}]:{port} > [{other}]:{other_port}"))
-        }
-        family => Some(format!("family {family}")),
-    }
 }
 
 #[cfg(test)]

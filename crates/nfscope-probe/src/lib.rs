@@ -25,6 +25,7 @@ mod style;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod tuple;
 mod type_names;
 mod types;
 mod value;

@@ -137,7 +137,7 @@ const EBT_GET: Table = &[
 
 /// Errors (`include/uapi/asm-generic/errno*.h`; the same on x86-64 and arm64), as
 /// functions return them.
-pub const ERRORS: Table = &[
+const ERRORS: Table = &[
     ("-EPERM", -1),
     ("-ENOENT", -2),
     ("-ESRCH", -3),
@@ -224,6 +224,11 @@ pub fn value(name: &str) -> Option<i64> {
 /// All names.
 pub fn all() -> impl Iterator<Item = &'static str> {
     ALL.iter().flat_map(|table| table.iter()).map(|(name, _)| *name)
+}
+
+/// The names of errors.
+pub fn errors() -> Vec<(String, i64)> {
+    ERRORS.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect()
 }
 
 /// The names of a function's argument.

@@ -1,5 +1,7 @@
 //! What the programs do to get at a value.
 
+use crate::tuple::{PACKET_BYTES, PACKET_WORDS, PacketAt};
+
 /// What the kernel knows of the task that it works for, and where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Current {
@@ -115,6 +117,13 @@ pub enum Source {
     },
     /// The task's name.
     Command,
+    /// A packet's network header, and words on where it ends.
+    Packet {
+        /// To the `struct sk_buff`.
+        way: Way,
+        /// What leads on from there.
+        at: PacketAt,
+    },
 }
 
 impl Source {
@@ -124,6 +133,7 @@ impl Source {
             Self::Number(_) => 8,
             Self::Memory { size, .. } | Self::Text { size, .. } => size.next_multiple_of(8),
             Self::Command => 16,
+            Self::Packet { .. } => 8 * PACKET_WORDS as u32 + PACKET_BYTES,
         }
     }
 }

@@ -158,8 +158,7 @@ impl Scope<'_> {
             let start = Start::Register(self.machine.returned);
             let mut value = Named::value(start, ty, Phase::Return);
             if matches!(value.ty.form(self.btf), Form::Number { signed: true, .. }) {
-                let errors = names::ERRORS.iter();
-                value.names = errors.map(|(name, value)| ((*name).to_owned(), *value)).collect();
+                value.names = names::errors();
             }
             return Ok(Some(value));
         }

@@ -8,6 +8,7 @@ use crate::error::Mistake;
 use crate::formats::MOST_BYTES;
 use crate::plan::{Number, Phase, Source};
 use crate::scope::Scope;
+use crate::tuple::{PacketAt, TupleAt, is_skb, is_sock};
 use crate::types::{Form, Type};
 use crate::value::Value;
 
@@ -46,25 +47,8 @@ pub enum Style {
     },
     /// A connection's ends, of `struct sock_common`.
     Tuple(TupleAt),
-}
-
-/// Where `struct sock_common` has what `:tuple` prints.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TupleAt {
-    /// Family, 2 bytes.
-    pub family: usize,
-    /// Own port, 2 bytes, in the machine's order.
-    pub port: usize,
-    /// Own IPv4 address.
-    pub own: usize,
-    /// The other end's port, in network order.
-    pub other_port: usize,
-    /// The other end's IPv4 address.
-    pub other: usize,
-    /// Own IPv6 address, if the kernel has IPv6.
-    pub own6: Option<usize>,
-    /// The other end's.
-    pub other6: Option<usize>,
+    /// A packet's ends.
+    Packet,
 }
 
 /// A field, resolved.
@@ -255,10 +239,20 @@ impl Scope<'_> {
                 _ => return wrong("its type is no enum: say which, :enum[nf_inet_hooks]"),
             },
             Format::Bytes(size) => (memory(value, *size)?, Style::Hex),
+            Format::Tuple if is_skb(btf, &form) => {
+                let Some(at) = PacketAt::read(btf) else {
+                    return wrong("where a packet's headers are is not known here");
+                };
+                (Source::Packet { way: pointed(value, span, btf)?, at }, Style::Packet)
+            }
             Format::Tuple => {
                 let (size, at) = match TupleAt::read(btf) {
                     Some(known) if is_sock(btf, &form) => known,
-                    _ => return wrong(":tuple is for a struct sock *, or what begins with one"),
+                    _ => {
+                        return wrong(
+                            ":tuple is for a struct sk_buff *, a struct sock *, or what begins with one",
+                        );
+                    }
                 };
                 (memory(value, size)?, Style::Tuple(at))
             }
@@ -281,43 +275,4 @@ fn number_of(value: &Value, span: &Span, btf: &Btf) -> Result<Number, Mistake> {
 
 fn enum_names(btf: &Btf, id: u32) -> Vec<(String, i64)> {
     btf.enumerators(id).into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
-}
-
-/// Whether it is a `struct sock_common`, begins with one, or points to such.
-fn is_sock(btf: &Btf, form: &Form) -> bool {
-    let mut form = match form {
-        Form::Pointer(Some(to)) => to.form(btf),
-        other => other.clone(),
-    };
-    for _ in 0..8 {
-        let Form::Composite(id, _) = form else { return false };
-        if btf.tag_name(id) == Some("sock_common") {
-            return true;
-        }
-        let Some(first) = btf.members(id).into_iter().next().filter(|part| part.bits == 0) else {
-            return false;
-        };
-        form = Type::Id(first.type_id).form(btf);
-    }
-    false
-}
-
-impl TupleAt {
-    /// By the kernel's types, with the bytes that have to be read.
-    fn read(btf: &Btf) -> Option<(u32, Self)> {
-        let at = |name| btf.offset("sock_common", name).map(|at| at as usize);
-        let known = Self {
-            family: at("skc_family")?,
-            port: at("skc_num")?,
-            own: at("skc_rcv_saddr")?,
-            other_port: at("skc_dport")?,
-            other: at("skc_daddr")?,
-            own6: at("skc_v6_rcv_saddr"),
-            other6: at("skc_v6_daddr"),
-        };
-        let ends = [known.own6, known.other6].into_iter().flatten().map(|at| at + 16);
-        let ports = [known.family, known.port, known.other_port].map(|at| at + 2);
-        let size = ends.chain(ports).chain([known.own, known.other].map(|at| at + 4)).max()?;
-        Some((u32::try_from(size).ok()?, known))
-    }
 }

@@ -103,6 +103,20 @@ fn what_an_untyped_function_returns_has_no_sign() {
 }
 
 #[test]
+fn a_result_that_is_cast_has_the_names_of_errors() {
+    let named = |text: &str| {
+        let compiled = untyped(text).unwrap();
+        let data = [[0; 16].as_slice(), &(-2i64).to_ne_bytes()].concat();
+        decode(&compiled.readings[0], 0, 16, &data).unwrap().text
+    };
+    assert_eq!(named("(int)ret").as_deref(), Some("-ENOENT"));
+    assert_eq!(named("(long)ret").as_deref(), Some("-ENOENT"));
+    assert_eq!(named("(int)arg0"), None);
+    assert_eq!(named("*(int *)ret"), None);
+    assert!(untyped("ret if (int)ret == -ENOENT").is_ok());
+}
+
+#[test]
 fn numbers_beyond_all_bounds() {
     assert!(mistake(untyped("arg18446744073709551615")).contains("arg0 to arg5"));
     assert!(mistake(untyped("((char *)arg0)[0..4294967295]")).contains("choose some"));

@@ -218,10 +218,21 @@ impl Scope<'_> {
                 if from.is_none_or(|from| from < size) || turned && from != Some(size) {
                     return Err(wrong("a number can be cast to one of its size or a smaller one"));
                 }
-                Ok(Value { ty, names: Vec::new(), ..value })
+                // what a function returns stays that, of whatever type
+                let names = match ty.form(self.btf) {
+                    Form::Number { signed: true, .. } if self.is_result(&value) => names::errors(),
+                    _ => Vec::new(),
+                };
+                Ok(Value { ty, names, ..value })
             }
             _ => Err(wrong("a cast is to a number or a pointer: (struct sock *)")),
         }
+    }
+
+    /// Whether it is what the function returns, itself.
+    fn is_result(&self, value: &Value) -> bool {
+        let start = Start::Register(self.machine.returned);
+        value.phase == Phase::Return && value.way == Way::of(start) && !value.memory
     }
 
     fn container(

@@ -26,10 +26,11 @@ A field begins with an argument's name (or arg0), a tracepoint's field, ret, lat
 (a.b, also through pointers), elements (a[2], a[0..4]), *a, &a, casts
 (((struct tcp_sock *)sk).snd_nxt), container_of(a, struct b, member). Behind a colon
 stands how it is printed: str, user (text in the process's memory), hex, ip, ip6, mac,
-port, enum[NAME], bytes[16], tuple. Enums, socket families, protocols, TCP states and
-addresses are told by name without that. Numbers in network order (__be16, __be32)
-are those that they mean. Arrays of char are text. With --ret arguments are those at
-the entry; what a function of unknown type returns is told in base 16: (int)ret.
+port, enum[NAME], bytes[16], tuple (the ends of a socket or packet). Enums, socket
+families, protocols, TCP states and addresses are told by name without that. Numbers in
+network order (__be16, __be32) are those that they mean. Arrays of char are text. With
+--ret arguments are those at the entry; what a function of unknown type returns is told
+in base 16: (int)ret.
 
 A condition compares fields with numbers (12, 0x0c, 10.0.0.1, 5ms), names (AF_INET,
 -EPERM, true, those of enums) or texts (skb.dev.name == \"eth0\"): == != < <= > >=,
@@ -70,7 +71,7 @@ pub struct ProbeArguments {
     pub hist: Option<String>,
 
     /// End after this many events (with --count-by and --hist a few more)
-    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(short, long, value_name = "N", value_parser = count)]
     pub count: Option<u64>,
 
     /// End after this time: 10s, 2m
@@ -84,4 +85,31 @@ pub struct ProbeArguments {
     /// Print a stack's addresses, not its functions
     #[arg(short, long)]
     pub numeric: bool,
+}
+
+/// A number of events, and no field to count them by.
+fn count(text: &str) -> Result<u64, String> {
+    let field = if text == "by" { "FIELD" } else { text };
+    match text.parse() {
+        Ok(count) if count > 0 => Ok(count),
+        Err(_) if !text.starts_with(|c: char| c.is_ascii_digit()) => {
+            Err(format!("this is no number; to count events by a field: --count-by {field}"))
+        }
+        _ => Err("events to end after are 1 or more".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts() {
+        assert_eq!(count("3"), Ok(3));
+        for number in ["0", "-1", "99999999999999999999"] {
+            assert!(count(number).is_err());
+        }
+        assert!(count("by").unwrap_err().ends_with("--count-by FIELD"));
+        assert!(count("reason").unwrap_err().ends_with("--count-by reason"));
+    }
 }

@@ -10,6 +10,7 @@ mod generate;
 mod legacy;
 mod listen;
 mod oracle;
+mod probe_paths;
 mod send;
 mod traffic;
 mod trees;
@@ -36,6 +37,7 @@ enum Command {
     Expect(expect::Arguments),
     Legacy(legacy::Arguments),
     Listen(listen::Arguments),
+    ProbePaths(probe_paths::Arguments),
     Send(send::Arguments),
     Trees(trees::Arguments),
     TunnelRule(tunnel_rule::Arguments),
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
         Command::Expect(arguments) => expect::run(&arguments),
         Command::Legacy(arguments) => legacy::run(&arguments),
         Command::Listen(arguments) => listen::run(&arguments),
+        Command::ProbePaths(arguments) => probe_paths::run(&arguments),
         Command::Send(arguments) => send::run(&arguments),
         Command::Trees(arguments) => trees::run(&arguments),
         Command::TunnelRule(arguments) => tunnel_rule::run(&arguments),
