@@ -39,14 +39,25 @@ struct Offsets {
     number: u32,
     hook_entry: u32,
     entries: u32,
+    /// Another place where `private` may be.
+    other_private: Option<u32>,
 }
 
 impl Offsets {
     /// 5.10, which has no types of modules (`include/linux/netfilter_bridge/ebtables.h`:
     /// ebt_table list@0 name@16 (32 bytes) table@48 valid_hooks@56 lock@60 private@72;
     /// ebt_table_info entries_size@0 nentries@4 hook_entry\[6\]@8 chainstack@56 entries@64).
-    const TABLE_510: Self =
-        Self { name: 16, private: 72, size: 0, number: 4, hook_entry: 8, entries: 64 };
+    /// Until "netfilter: ebtables: reject blobs that don't provide all entry points", which
+    /// 5.10's later releases have too, private was behind a function's pointer.
+    const TABLE_510: Self = Self {
+        name: 16,
+        private: 72,
+        size: 0,
+        number: 4,
+        hook_entry: 8,
+        entries: 64,
+        other_private: Some(80),
+    };
 
     fn of(types: &Btf) -> Option<Self> {
         if !types.has_struct("ebt_table_info") {
@@ -59,6 +70,7 @@ impl Offsets {
             number: types.offset("ebt_table_info", "nentries")?,
             hook_entry: types.offset("ebt_table_info", "hook_entry")?,
             entries: types.offset("ebt_table_info", "entries")?,
+            other_private: None,
         })
     }
 }
@@ -69,6 +81,7 @@ pub struct BridgeSetup {
     pub(super) arguments: Arguments,
     pub(super) layout: LegacyLayout,
     hook_entry: u32,
+    other_private: Option<u32>,
     /// The places in it, else why there are none.
     pub located: Result<BridgeLocated, String>,
 }
@@ -90,7 +103,8 @@ impl BridgeSetup {
             ..layout.clone()
         };
         let located = BridgeLocated::find(Some(&types)).map_err(|e| e.to_string());
-        Some(Self { arguments, layout, hook_entry: offsets.hook_entry, located })
+        let (hook_entry, other_private) = (offsets.hook_entry, offsets.other_private);
+        Some(Self { arguments, layout, hook_entry, other_private, located })
     }
 
     /// What all of the programs read, as `struct legacy_config` has it.
@@ -108,7 +122,8 @@ impl BridgeSetup {
         let words = values(&located.points.verdict).chain(values(&located.points.policy));
         let words = words.chain([ValueAt::None.words()[0]; POINT_WORDS]);
         let words = words.chain(self.layout_words()).chain(self.arguments.words());
-        words.chain([self.hook_entry]).flat_map(u32::to_ne_bytes).collect()
+        let own = [self.hook_entry, self.other_private.unwrap_or(0)];
+        words.chain(own).flat_map(u32::to_ne_bytes).collect()
     }
 }
 

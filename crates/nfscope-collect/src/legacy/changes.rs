@@ -39,6 +39,7 @@ impl Changes {
 
     /// Counts those of ebtables, too. Its module must be loaded.
     pub fn follow_bridge(&mut self) -> Result<(), CollectError> {
+        self.bridge = None;
         self.bridge = Some(attach(&self.object, BRIDGE_FUNCTION)?);
         Ok(())
     }
@@ -60,7 +61,7 @@ impl Changes {
 
 /// The probes at a function that replaces tables.
 fn attach(object: &Object, function: &str) -> Result<[Link; 2], CollectError> {
-    // first the end: an end without a beginning would be missed for ever
+    // first the end: of what began before, it alone is seen
     let end = object::with_program(object, "at_replaced", |p| raw::attach_kretprobe(p, function))?;
     let begin = object::with_program(object, "at_replace", |p| raw::attach_kprobe(p, function, 0))?;
     Ok([begin, end])

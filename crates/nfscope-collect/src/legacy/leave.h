@@ -18,11 +18,11 @@ static __always_inline u32 kind_of(u32 verdict)
 	return (verdict & NF_VERDICT_MASK) == NF_QUEUE ? NOTE_LEGACY_QUEUE : NOTE_LEGACY_RULE;
 }
 
-/* `entry`: 0 if it is not known. */
-static __always_inline void leave(u64 entry, u64 skb, u64 table, u32 is_info, u64 state,
-				  u32 kind)
+/* `entry`: 0 if it is not known; `info`: the table's private. */
+static __always_inline void leave_of(u64 info, u64 entry, u64 skb, u64 table, u32 is_info,
+				     u64 state, u32 kind)
 {
-	u64 info = is_info ? table : load_u64(table + legacy.table_private), at;
+	u64 at;
 	struct legacy_note *l;
 	struct note *n;
 
@@ -49,6 +49,14 @@ static __always_inline void leave(u64 entry, u64 skb, u64 table, u32 is_info, u6
 	n->copied = 1;
 	n->check = note_check((u32)skb, n);
 	n->skb = skb;
+}
+
+static __always_inline void leave(u64 entry, u64 skb, u64 table, u32 is_info, u64 state,
+				  u32 kind)
+{
+	u64 info = is_info ? table : load_u64(table + legacy.table_private);
+
+	leave_of(info, entry, skb, table, is_info, state, kind);
 }
 
 #endif

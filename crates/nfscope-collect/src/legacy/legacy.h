@@ -58,6 +58,7 @@ struct ebtables_config {
 	struct ebtables_values policy;
 	struct legacy_config tables; /* its points are none of these */
 	u32 hook_entry; /* ebt_table_info.hook_entry */
+	u32 other_private; /* where ebt_table.private may be, too; 0: nowhere */
 };
 
 #define LEGACY_TABLE_NAME 32 /* XT_TABLE_MAXNAMELEN */

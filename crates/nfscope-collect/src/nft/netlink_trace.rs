@@ -36,6 +36,15 @@ struct Decision {
     seen: Instant,
 }
 
+/// A record that waits, for its own message or behind one that does.
+#[derive(Debug)]
+struct Held {
+    since: Instant,
+    record: DropRecord,
+    /// Nothing more is to be learned of it.
+    settled: bool,
+}
+
 /// One traced namespace. Dropping it removes the table.
 #[derive(Debug)]
 pub struct NetlinkTrace {
@@ -48,7 +57,7 @@ pub struct NetlinkTrace {
     headers: HashMap<u32, Vec<u8>>,
     order: VecDeque<u32>,
     waiting: VecDeque<Decision>,
-    held: VecDeque<(Instant, DropRecord)>,
+    held: VecDeque<Held>,
 }
 
 impl NetlinkTrace {
@@ -99,30 +108,33 @@ impl NetlinkTrace {
             true => self.catch_up(now),
             false => self.read_decisions(),
         }
-        let mut out = Vec::new();
-        let held = std::mem::take(&mut self.held);
-        for (since, mut record) in held.into_iter().chain(records.into_iter().map(|r| (now, r))) {
-            if record.netns == self.listener.inode() && record.nft.is_none() && maybe_nft(&record) {
-                record.nft = self.find(&record);
+        let new = |record| Held { since: now, record, settled: false };
+        self.held.extend(records.into_iter().map(new));
+        let mut held = std::mem::take(&mut self.held);
+        for waiting in held.iter_mut().filter(|waiting| !waiting.settled) {
+            let here = waiting.record.netns == self.listener.inode();
+            if here && waiting.record.nft.is_none() && maybe_nft(&waiting.record) {
+                waiting.record.nft = self.find(&waiting.record);
                 // the message is sent before the packet is freed: once the
                 // listener has come that far there will be none
-                let may_come = self.caught_up.is_none_or(|until| until < since);
-                let waits = now.duration_since(since) < PATIENCE && self.held.len() < MAX_WAITING;
-                if record.nft.is_none() && may_come {
-                    if waits && !last {
-                        self.held.push_back((since, record));
+                let may_come = self.caught_up.is_none_or(|until| until < waiting.since);
+                if waiting.record.nft.is_none() && may_come {
+                    if !last && now.duration_since(waiting.since) < PATIENCE {
                         continue;
                     }
                     self.lost += 1;
                 }
             }
-            // what comes behind a waiting record waits too: order is kept
-            if self.held.is_empty() {
-                out.push(record);
-            } else {
-                self.held.push_back((since, record));
-            }
+            waiting.settled = true;
         }
+        // order is kept: what comes behind a waiting record waits too
+        let mut out = Vec::new();
+        while held.front().is_some_and(|first| first.settled || held.len() > MAX_WAITING) {
+            let Some(first) = held.pop_front() else { break };
+            self.lost += u64::from(!first.settled);
+            out.push(first.record);
+        }
+        self.held = held;
         self.waiting.retain(|d| now.duration_since(d.seen) < PATIENCE);
         out
     }

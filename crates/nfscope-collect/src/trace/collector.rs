@@ -146,9 +146,15 @@ impl TraceCollector {
         // kernels that do not list variables among their symbols do not let
         // the preemption count be read
         match Self::run(options, setup, true, trial, btf) {
-            // without it nobody knows whose packets are which
-            Err(CollectError::Load { .. }) if options.pid.is_none() => {
-                Self::run(options, setup, false, trial, btf)
+            Err(CollectError::Load { .. }) => {
+                let started = Self::run(options, setup, false, trial, btf)?;
+                if options.pid.is_some() {
+                    let reason = "whose packets are which cannot be told: the kernel does not \
+                        list its preemption count among its symbols"
+                        .into();
+                    return Err(CollectError::Backend { backend: setup.backend.as_str(), reason });
+                }
+                Ok(started)
             }
             other => other,
         }

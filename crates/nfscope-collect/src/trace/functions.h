@@ -39,7 +39,7 @@ static __always_inline void arrive(u64 key, u64 function, struct cpu_scratch *c,
 	struct arrival *a;
 	struct tracked *t;
 
-	if (cfg.only_pid && !process_wanted())
+	if (cfg.only_pid && !process_wanted(skb))
 		return;
 	if (cfg.only_netns && netns != cfg.only_netns)
 		return;

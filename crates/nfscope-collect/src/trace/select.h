@@ -35,9 +35,10 @@ static __always_inline bool device_wanted(const u64 *state)
 }
 
 /* No packet passes here in an NMI: what looks like one is a breakpoint. */
-static __always_inline bool process_wanted(void)
+static __always_inline bool process_wanted(struct sk_buff *skb)
 {
-	return context_now(cfg.context_known, true) == CONTEXT_PROCESS &&
+	/* what arrived may be read by any process that asks the device (busy polling) */
+	return !READ(skb, skb_iif) && context_now(cfg.context_known, true) == CONTEXT_PROCESS &&
 	       bpf_get_current_pid_tgid() >> 32 == cfg.only_pid;
 }
 
@@ -137,7 +138,7 @@ static __always_inline struct tracked *arrived(struct sk_buff *skb, u64 pkt, u64
 	if (!t || !cfg.follow) {
 		u64 trial = lost.trial, only = trial ? trial : cfg.only_netns;
 
-		if (!trial && cfg.only_pid && !t && !process_wanted())
+		if (!trial && cfg.only_pid && !t && !process_wanted(skb))
 			return 0;
 		if (only || cfg.only_device) {
 			at = at ? at : load_u64(pkt + cfg.nft.pkt_state);

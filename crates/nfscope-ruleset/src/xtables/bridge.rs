@@ -4,7 +4,7 @@
 //! ebt_replace   name@0 (32 bytes) valid_hooks@32 nentries@36 entries_size@40 hook_entry[6]@48
 //!               num_counters@96 counters@104 entries@112, 120 bytes
 //! ebt_entries   distinguisher@0 name@4 (32 bytes) counter_offset@36 policy:int@40 nentries@44 data@48
-//! ebt_entry     bitmask@0 invflags@4 ethproto:be16@8 in@10 out@26 logical_in@42 logical_out@58 (16 bytes)
+//! ebt_entry     bitmask@0 invflags@4 ethproto:be16@8 in@10 logical_in@26 out@42 logical_out@58 (16 bytes)
 //!               sourcemac@74 sourcemsk@80 destmac@86 destmsk@92 watchers_offset@100 target_offset@104
 //!               next_offset@108 elems@112
 //! ebt_entry_match, _watcher, _target  name@0 (31 bytes) revision:u8@31 size@32 data@40
@@ -13,6 +13,7 @@
 
 use std::fmt::Write;
 use std::io;
+use std::path::Path;
 
 use super::print::{self, LEFT_OUT};
 use super::socket::{LARGEST, Read, Socket, put_name};
@@ -33,11 +34,16 @@ const EXTENSION_NAME: usize = 31;
 const EBT_ENTRY_OR_ENTRIES: u32 = 1;
 /// Bit of `bitmask`: the protocol is not compared.
 const EBT_NOPROTO: u32 = 2;
+/// Bit of `bitmask`: a length stands in the protocol's place; the protocol is not compared.
+const EBT_802_3: u32 = 4;
 /// Name of the target without a function.
 const STANDARD: &str = "standard";
 
-/// A table, which must exist: the kernel would look for a module of one that does not.
+/// A table. One whose module is not loaded is not asked for: the kernel would load it.
 pub(super) fn read(socket: &Socket, name: &str) -> io::Result<Read> {
+    if !Path::new("/sys/module").join(format!("ebtable_{name}")).exists() {
+        return Err(io::ErrorKind::NotFound.into());
+    }
     let mut info = vec![0; REPLACE];
     put_name(&mut info, name);
     socket.get(GET_INFO, &mut info)?;
@@ -168,13 +174,15 @@ pub(super) fn line(chain: &str, rule: &Rule) -> (String, bool) {
     let word = |at| u32_at(header, at).unwrap_or(0);
     let (bitmask, inverted) = (word(0), word(4));
     let not = |bit: u32| if inverted & bit != 0 { " !" } else { "" };
-    if bitmask & EBT_NOPROTO == 0 {
+    if bitmask & EBT_802_3 != 0 {
+        let _ = write!(out, " -p{} LENGTH", not(1));
+    } else if bitmask & EBT_NOPROTO == 0 {
         let number = header.get(8..10).unwrap_or_default();
         let number = number.iter().fold(0u32, |sum, byte| sum << 8 | u32::from(*byte));
         let _ = write!(out, " -p{} {number:#06x}", not(1));
     }
     let devices =
-        [(10, "-i", 2), (42, "--logical-in", 32), (26, "-o", 4), (58, "--logical-out", 64)];
+        [(10, "-i", 2), (26, "--logical-in", 32), (42, "-o", 4), (58, "--logical-out", 64)];
     for (at, option, bit) in devices {
         let name = name_at(header, at, INTERFACE).unwrap_or_default();
         if !name.is_empty() {

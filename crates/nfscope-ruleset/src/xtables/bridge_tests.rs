@@ -77,6 +77,21 @@ fn rules_as_lines() {
 }
 
 #[test]
+fn devices_and_lengths_as_words() {
+    // struct ebt_entry: in, logical_in, out, logical_out
+    let mut bytes = rule(&[], &standard(-2));
+    for (at, name) in [(10, "in"), (26, "logical-in"), (42, "out"), (58, "logical-out")] {
+        bytes[at..at + 16].fill(0);
+        bytes[at..at + name.len()].copy_from_slice(name.as_bytes());
+    }
+    // EBT_802_3, and without addresses; EBT_IOUT
+    (bytes[0], bytes[4]) = (1 | 4, 4);
+    let (rule, ..) = entry(&bytes, 0).expect("well-formed");
+    let devices = "-i in --logical-in logical-in -o ! out --logical-out logical-out";
+    assert_eq!(line("FORWARD", &rule), (format!("-A FORWARD -p LENGTH {devices} -j DROP"), true));
+}
+
+#[test]
 fn no_block_makes_it_fail() {
     let blob = table().0;
     for end in 0..blob.len() {

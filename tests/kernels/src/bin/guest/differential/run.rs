@@ -113,11 +113,11 @@ pub fn listen(
     let listeners = trace.then(|| Listeners::start(&world)).transpose()?;
 
     let ready = started.elapsed();
-    let dropped_before = backlog::dropped();
+    let dropped_before = backlog::dropped()?;
     send_all(&plan.packets, |node| world.name(node))?;
     let sent = started.elapsed();
-    backlog::await_empty();
-    let dropped = backlog::dropped() - dropped_before;
+    backlog::await_empty()?;
+    let dropped = backlog::dropped()? - dropped_before;
     ensure!(dropped == 0, "{name} run: the kernel's queues had no room for {dropped} packets");
     let messages = listeners.map(Listeners::finish).transpose()?;
     if messages.is_none() {

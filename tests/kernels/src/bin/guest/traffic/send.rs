@@ -102,7 +102,7 @@ pub fn run(arguments: &SendArguments) -> Result<()> {
     let mut devices: Vec<(String, FrameSocket)> = Vec::new();
     for (index, send) in sends.into_iter().enumerate() {
         if index % AT_ONCE == 0 {
-            backlog::await_room();
+            backlog::await_room()?;
         }
         let sent = match send {
             Send::Raw(destination, packet) => raw.send(&packet, destination),
