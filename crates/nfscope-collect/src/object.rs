@@ -169,6 +169,12 @@ fn open_bytes(
     Ok(Opened { object, _types: types })
 }
 
+/// Whether settings have the size that an object's programs expect.
+#[cfg(test)]
+pub(crate) fn takes(compiled: Compiled, settings: &[u8]) -> bool {
+    open(compiled, None).is_ok_and(|mut object| set_rodata(&mut object, settings).is_ok())
+}
+
 /// Writes the object's constant settings.
 pub fn set_rodata(object: &mut OpenObject, value: &[u8]) -> Result<(), CollectError> {
     for mut map in object.maps_mut() {

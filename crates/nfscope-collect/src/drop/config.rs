@@ -120,3 +120,16 @@ impl Config {
         out
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::object;
+
+    #[test]
+    fn programs_expect_these_settings() {
+        let settings = Config::default().bytes();
+        assert!(object::takes(object::compiled!("drop"), &settings));
+        assert!(!object::takes(object::compiled!("drop"), &settings[..settings.len() - 4]));
+    }
+}

@@ -91,9 +91,22 @@ impl Config {
             u32::from(self.filter.is_some()),
             self.filter.unwrap_or(0),
             u32::from(self.context_known),
-            0,
         ];
         out.extend(words.chain(flags).flat_map(u32::to_ne_bytes));
         out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::object;
+
+    #[test]
+    fn programs_expect_these_settings() {
+        let settings = Config::default().bytes();
+        assert!(object::takes(object::compiled!("resets"), &settings));
+        assert!(object::takes(object::compiled!("netfilter"), &settings));
+        assert!(!object::takes(object::compiled!("resets"), &settings[..settings.len() - 4]));
     }
 }

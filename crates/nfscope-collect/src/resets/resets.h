@@ -32,7 +32,6 @@ struct config {
 	u32 filter_on;
 	u32 filter_bytes; /* how much the filter may look at */
 	u32 context_known; /* the preemption count can be read */
-	u32 unused;
 };
 
 enum reset_kind {

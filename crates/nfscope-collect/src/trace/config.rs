@@ -78,3 +78,16 @@ impl Config {
         out
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::object;
+
+    #[test]
+    fn programs_expect_these_settings() {
+        let settings = Config::default().bytes();
+        assert!(object::takes(object::compiled!("trace"), &settings));
+        assert!(!object::takes(object::compiled!("trace"), &settings[..settings.len() - 4]));
+    }
+}

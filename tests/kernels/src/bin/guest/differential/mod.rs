@@ -4,6 +4,7 @@
 mod nfscope;
 mod run;
 mod trace;
+mod ways;
 
 use crate::compare::{
     Difference, Drops, Falsification, compare_counters, count, differences, print_difference,

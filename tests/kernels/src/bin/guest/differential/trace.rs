@@ -4,17 +4,17 @@
 
 use super::nfscope::addresses;
 use super::run::{NfscopeCommand, Said, listen};
+use super::ways::{self, Decision, Told, What};
 use crate::compare::PacketKey;
 use crate::generate::Plan;
 use crate::generate::place::Node;
 use crate::generate::slot::Abilities;
 use crate::oracle::{self, Rules};
 use anyhow::{Context, Result, bail, ensure};
-use nfscope_event::{ChainRef, Event, Family, Passed, Step, Trace, Verdict as Word};
+use nfscope_event::{ChainRef, Event, Passed, Step, Trace, Verdict as Word};
 use nfscope_ruleset::netlink::Verdict;
 use nfscope_ruleset::netlink::trace::{TraceMessage, TraceType};
 use std::collections::{BTreeMap, HashMap};
-use std::fmt;
 
 /// Packets that are printed when they differ.
 const SHOWN: usize = 5;
@@ -23,32 +23,8 @@ const ENOUGH: usize = 10_000;
 /// Tables of the witnesses: the oracle's, and nfscope's where it listens, too.
 const WITNESSES: [&str; 2] = ["trace", "nfscope-trace"];
 
-/// A decision and where it was made.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Decision {
-    family: Family,
-    table: String,
-    /// The chain, where both witnesses tell it.
-    chain: String,
-    what: What,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum What {
-    /// A rule's handle, its verdict, where it leads.
-    Rule(u64, &'static str, Option<String>),
-    End,
-    Policy(&'static str),
-}
-
-impl fmt::Display for Decision {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {} {:?}", self.family, self.table, self.chain, self.what)
-    }
-}
-
 /// All decisions about a packet in a namespace, in order.
-type Ways = BTreeMap<PacketKey, Vec<Decision>>;
+type Ways = BTreeMap<PacketKey, Vec<Told>>;
 
 /// Runs the plan with and without the oracle.
 pub fn test(plan: &Plan, abilities: &Abilities, command: &NfscopeCommand) -> Result<()> {
@@ -93,8 +69,8 @@ fn check(name: &str, expected: &Ways, said: &Said, listed: bool) -> Result<Vec<S
     for key in differing.iter().take(SHOWN) {
         println!("DIFFERS: {key}");
         for (who, ways) in [("expected", expected), ("nfscope", &seen)] {
-            for decision in ways.get(key).into_iter().flatten() {
-                println!("    {who}: {decision}");
+            for told in ways.get(key).into_iter().flatten() {
+                println!("    {who}: {}", told.decision);
             }
         }
     }
@@ -121,14 +97,19 @@ fn differing(expected: &Ways, seen: &Ways) -> Vec<PacketKey> {
     let mut keys: Vec<PacketKey> = expected.keys().chain(seen.keys()).copied().collect();
     keys.sort_unstable();
     keys.dedup();
-    keys.retain(|key| expected.get(key) != seen.get(key));
+    keys.retain(|key| {
+        let [expected, seen] = [expected, seen].map(|ways| ways.get(key).map(Vec::as_slice));
+        !ways::same(expected.unwrap_or_default(), seen.unwrap_or_default())
+    });
     keys
 }
 
 /// Whether the order matters: two neighbouring decisions are exchanged.
 fn spoiled_is_found(expected: &Ways, mut seen: Ways) -> bool {
     let middle = seen.len() / 2;
-    let two = |way: &&mut Vec<Decision>| way.len() > 1 && way[0] != way[1];
+    let two = |way: &&mut Vec<Told>| {
+        way.len() > 1 && way[0].decision != way[1].decision && way[0].packet == way[1].packet
+    };
     if let Some(way) = seen.values_mut().skip(middle).find(two) {
         way.swap(0, 1);
     }
@@ -149,7 +130,9 @@ fn expected(said: &Said) -> Result<Ways> {
                 bail!("a trace message without headers before it: {message:?}");
             };
             if key.tag != 0 && !WITNESSES.contains(&message.table.as_str()) {
-                ways.entry(*key).or_default().push(of_message(message)?);
+                let decision = of_message(message)?;
+                let packet = message.id.into();
+                ways.entry(*key).or_default().push(Told { packet, passage: 0, decision });
             }
         }
     }
@@ -210,12 +193,14 @@ fn seen(steps: &[&Trace], nodes: &HashMap<u32, Node>) -> Ways {
         };
         let Some(key) = packets.get(&(*node, trace.packet_id, traversal)) else { continue };
         if key.tag != 0 && !WITNESSES.contains(&place.table.as_str()) {
-            ways.entry(*key).or_default().push(Decision {
+            let decision = Decision {
                 family: place.family,
                 table: place.table.clone(),
                 chain: place.chain.clone().unwrap_or_default(),
                 what,
-            });
+            };
+            let packet = trace.packet_id;
+            ways.entry(*key).or_default().push(Told { packet, passage: traversal, decision });
         }
     }
     ways
