@@ -218,9 +218,12 @@ impl Scope<'_> {
                 if from.is_none_or(|from| from < size) || turned && from != Some(size) {
                     return Err(wrong("a number can be cast to one of its size or a smaller one"));
                 }
-                // what a function returns stays that, of whatever type
+                // what a function returns stays that, of whatever type; of a part of it
+                // nobody knows
                 let names = match ty.form(self.btf) {
-                    Form::Number { signed: true, .. } if self.is_result(&value) => names::errors(),
+                    Form::Number { signed: true, size: 4.., .. } if self.is_result(&value) => {
+                        names::errors()
+                    }
                     _ => Vec::new(),
                 };
                 Ok(Value { ty, names, ..value })

@@ -189,7 +189,15 @@ impl<'a> Image<'a> {
                 let place = |symbol: &Symbol<'a>| {
                     within(symbol, *offset).map(|address| (address, Some(*symbol)))
                 };
-                let found: Vec<_> = all.iter().filter_map(|symbol| place(symbol).ok()).collect();
+                let mut found: Vec<_> =
+                    all.iter().filter_map(|symbol| place(symbol).ok()).collect();
+                // the byte behind one is rather meant in another
+                let inside = |(address, symbol): &(u64, Option<Symbol<'_>>)| {
+                    symbol.is_some_and(|symbol| *address < symbol.end)
+                };
+                if found.iter().any(inside) {
+                    found.retain(inside);
+                }
                 let longest = all.iter().max_by_key(|s| s.end.wrapping_sub(s.address));
                 match (found.is_empty(), longest) {
                     (true, Some(longest)) => vec![place(longest)?],

@@ -145,9 +145,14 @@ impl<'a> Kernel<'a> {
                 length(first)
             ));
         }
-        let reached: Vec<_> = fits.iter().filter(|live| offset <= length(live)).collect();
+        let mut reached: Vec<_> = fits.iter().filter(|live| offset <= length(live)).collect();
         if reached.is_empty() {
-            return Err(format!("{name} is only {:#x} bytes long", length(first)));
+            let longest = fits.iter().map(|live| length(live)).max().unwrap_or_default();
+            return Err(format!("{name} is only {longest:#x} bytes long"));
+        }
+        // the byte behind one is rather meant in another
+        if reached.iter().any(|live| offset < length(live)) {
+            reached.retain(|live| offset < length(live));
         }
         let named = |live: &Live| (live.clone(), table.module(live).map(str::to_owned));
         Ok(Some(reached.into_iter().map(|live| named(live)).collect()))

@@ -3,6 +3,7 @@
 # architectures: amd64 arm64
 # timeout: 180
 # kernels: 5.10 6.12 7.2
+NFSCOPE_PATIENCE=90
 topology 4
 echo 1 >"$W/opened"
 nfscope_run probe vfs_open path.dentry.d_name.name:str file.f_flags ret --ret --json \

@@ -3,6 +3,7 @@
 # same for casts, bit fields, elements, container_of and each format. Wrong fields
 # made of right ones are shown with the place.
 # timeout: 600
+NFSCOPE_PATIENCE=90
 topology
 cp "$(command -v bash)" "$W/forker"
 nfscope-guest probe-paths --argument p --of task_struct --count 300 >"$W/paths"

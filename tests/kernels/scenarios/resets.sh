@@ -207,17 +207,19 @@ gone(there)
 listening = listener(114)
 allowed = os.pread(orphans, 32, 0)
 os.pwrite(orphans, b'0', 0)
-dead, alive = 0, []
-while dead < 3 or not alive:
-    there = client(114)
-    listening.accept()[0].close()
-    if there.getsockopt(socket.SOL_TCP, socket.TCP_INFO, 1)[0] == CLOSE:
-        dead += 1
-    else:
-        alive.append(there)
-for there in alive:
-    gone(there)
-os.pwrite(orphans, allowed, 0)
+try:
+    dead, alive = 0, []
+    while dead < 3 or not alive:
+        there = client(114)
+        listening.accept()[0].close()
+        if there.getsockopt(socket.SOL_TCP, socket.TCP_INFO, 1)[0] == CLOSE:
+            dead += 1
+        else:
+            alive.append(there)
+    for there in alive:
+        gone(there)
+finally:
+    os.pwrite(orphans, allowed, 0)
 print('ready', flush=True)
 sys.stdin.readline()
 through.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
@@ -232,7 +234,7 @@ mkfifo "$W/steps"
 python3 "$W/ends.py" <"$W/steps" >"$W/ends" 2>&1 &
 ends=$!
 exec 3>"$W/steps"
-nfscope-guest await "$W/ends" ready --pid "$ends" --limit 60 || fail "$(cat "$W/ends")"
+nfscope-guest await "$W/ends" ready --pid "$ends" --limit 120 || fail "$(cat "$W/ends")"
 send client tcp 10.0.0.254:9 --wait 800
 send client tcp '[fd00::fe]:9' --wait 800
 send client tcp 10.0.0.254:10000 --wait 800
@@ -246,7 +248,7 @@ send client segment 10.0.1.2:80 --flags R --port 4999
 send client tcp 10.0.1.2:80 --port 4110 --wait 800 --disconnect
 killed=$(within server ss --kill --tcp --no-header state established 'sport = :109' | wc -l)
 echo >&3
-nfscope-guest await "$W/ends" "done" --pid "$ends" --limit 60
+nfscope-guest await "$W/ends" "done" --pid "$ends" --limit 120
 nfscope_stop
 
 for name in client router server; do

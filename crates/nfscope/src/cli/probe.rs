@@ -92,10 +92,11 @@ fn count(text: &str) -> Result<u64, String> {
     let field = if text == "by" { "FIELD" } else { text };
     match text.parse() {
         Ok(count) if count > 0 => Ok(count),
-        Err(_) if !text.starts_with(|c: char| c.is_ascii_digit()) => {
+        Ok(_) => Err("events to end after are 1 or more".into()),
+        Err(_) if text.starts_with(|c: char| c.is_alphabetic() || c == '_' || c == '@') => {
             Err(format!("this is no number; to count events by a field: --count-by {field}"))
         }
-        _ => Err("events to end after are 1 or more".into()),
+        Err(e) => Err(format!("a number of events is wanted: {e}")),
     }
 }
 
@@ -106,8 +107,9 @@ mod tests {
     #[test]
     fn counts() {
         assert_eq!(count("3"), Ok(3));
-        for number in ["0", "-1", "99999999999999999999"] {
-            assert!(count(number).is_err());
+        assert_eq!(count("0").unwrap_err(), "events to end after are 1 or more");
+        for number in ["-1", "10k", "99999999999999999999"] {
+            assert!(count(number).unwrap_err().starts_with("a number of events is wanted: "));
         }
         assert!(count("by").unwrap_err().ends_with("--count-by FIELD"));
         assert!(count("reason").unwrap_err().ends_with("--count-by reason"));

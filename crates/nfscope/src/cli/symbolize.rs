@@ -51,7 +51,7 @@ pub struct SymbolizeArguments {
     pub debug_root: Vec<PathBuf>,
 
     /// The addresses are those that calls return to: tell the calls. So it is
-    /// with text, but for the place where the processor was (RIP:, pc :)
+    /// with text, but for the place where the processor was (RIP:, pc :, WARNING:)
     #[arg(long)]
     pub return_addresses: bool,
 

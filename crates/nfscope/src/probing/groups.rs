@@ -220,6 +220,12 @@ impl Asked {
         if self.hist.is_some() && !compiled.readings.first().is_some_and(is_number) {
             return Err("--hist is for a number".into());
         }
+        let is_packet = |reading: &Reading| matches!(reading.source, Source::Packet { .. });
+        if !self.count_by.is_empty() && compiled.readings.iter().any(is_packet) {
+            return Err("--count-by: the bytes that :tuple is read from differ from packet to \
+                packet; count by fields of the packet's socket, as skb.sk:tuple"
+                .into());
+        }
         let key = key_bytes(compiled);
         if !self.count_by.is_empty() && key > MOST_KEY {
             return Err(format!(

@@ -24,7 +24,7 @@ pub(super) struct Output<W: Write> {
 #[derive(Serialize)]
 struct Line<'a> {
     input: &'a str,
-    /// How many functions have this name; absent if it is one.
+    /// How many functions of this name have the offset; absent if it is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     candidates: Option<usize>,
     #[serde(flatten)]
