@@ -2,7 +2,7 @@
 # texts behind pointers, results with the names of errors, conditions of both ends.
 # architectures: amd64 arm64
 # timeout: 180
-# kernels: 5.10 6.12 7.2
+# kernels: 5.10 6.12 7.2 6.12-arm64
 NFSCOPE_PATIENCE=90
 topology 4
 echo 1 >"$W/opened"

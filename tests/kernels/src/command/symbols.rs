@@ -151,13 +151,16 @@ fn compare(arguments: &Arguments, cache: &Cache, script: &Path, file: &Path) -> 
         println!("  {name}: skipped: gdb; install it to compare with it");
         true
     };
-    // a comparison of nothing proves nothing
-    Ok(as_faddr2line
-        && as_gdb
-        && differences.are_few(offsets.len())
-        && first.1.is_within(FIRST)
-        && lines * 2 > offsets.len()
-        && inlined > 0)
+    let limits = [
+        (differences.are_few(offsets.len()), "more answers differ than may"),
+        (first.1.is_within(FIRST), "nfscope's first answer takes too long"),
+        // a comparison of nothing proves nothing
+        (lines * 2 > offsets.len() && inlined > 0, "too few addresses have lines to be compared"),
+    ];
+    let broken: Vec<&str> =
+        limits.iter().filter(|(kept, _)| !kept).map(|(_, text)| *text).collect();
+    broken.iter().for_each(|text| println!("  {name}: {text}"));
+    Ok(as_faddr2line && as_gdb && broken.is_empty())
 }
 
 /// A section, as far as it matters here.
